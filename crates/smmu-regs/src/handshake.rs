@@ -1,0 +1,97 @@
+//! Register handshakes: write, then wait until the SMMU says that the write has taken effect.
+
+use crate::platform::{Clock, Deadline, Mmio};
+use crate::registers::{Cr0, Cr0ack, Gbpa, Gerror, Gerrorn, IrqCtrl, IrqCtrlack, Registers};
+use core::fmt;
+use core::time::Duration;
+
+/// The SMMU did not answer a handshake in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HandshakeError {
+    /// The register that was to answer.
+    pub register: &'static str,
+    /// The bits that were waited for.
+    pub wanted: u32,
+    /// What the register read at the end.
+    pub found: u32,
+    /// How long it was waited for.
+    pub timeout: Duration,
+}
+
+impl fmt::Display for HandshakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { register, wanted, found, timeout } = self;
+        write!(f, "{register} reads {found:#x} instead of {wanted:#x} after {timeout:?}")
+    }
+}
+
+impl core::error::Error for HandshakeError {}
+
+fn wait_for<P: Clock>(
+    p: &P,
+    register: &'static str,
+    timeout: Duration,
+    wanted: u32,
+    mut read: impl FnMut() -> u32,
+) -> Result<(), HandshakeError> {
+    let mut found = 0;
+    Deadline::after(p, timeout)
+        .wait(p, || {
+            found = read();
+            (found == wanted).then_some(())
+        })
+        .map_err(|_| HandshakeError { register, wanted, found, timeout })
+}
+
+/// Writes `CR0` and waits until `CR0ACK` shows it (6.3.9, 6.3.10).
+///
+/// # Errors
+/// `CR0ACK` did not follow within `timeout`.
+pub fn write_cr0<P: Mmio + Clock>(p: &P, value: Cr0, timeout: Duration) -> Result<(), HandshakeError> {
+    p.put(value);
+    wait_for(p, "CR0ACK", timeout, value.into_bits(), || p.get::<Cr0ack>().into_bits())
+}
+
+/// Writes `IRQ_CTRL` and waits until `IRQ_CTRLACK` shows it (6.3.16, 6.3.18).
+///
+/// # Errors
+/// `IRQ_CTRLACK` did not follow within `timeout`.
+pub fn write_irq_ctrl<P: Mmio + Clock>(
+    p: &P,
+    value: IrqCtrl,
+    timeout: Duration,
+) -> Result<(), HandshakeError> {
+    p.put(value);
+    wait_for(p, "IRQ_CTRLACK", timeout, value.into_bits(), || p.get::<IrqCtrlack>().into_bits())
+}
+
+/// Changes `GBPA` by its protocol: wait until no update is in progress, write everything with `UPDATE` set in one
+/// store, wait until `UPDATE` is clear (6.3.14). `change` gets the present value.
+///
+/// # Errors
+/// `UPDATE` did not clear within `timeout`, before or after the write.
+pub fn update_gbpa<P: Mmio + Clock>(
+    p: &P,
+    timeout: Duration,
+    change: impl FnOnce(Gbpa) -> Gbpa,
+) -> Result<(), HandshakeError> {
+    let update = || p.get::<Gbpa>().into_bits() & (Gbpa::UPDATE.mask() as u32);
+    wait_for(p, "GBPA.UPDATE", timeout, 0, update)?;
+    p.put(change(p.get()).with(Gbpa::UPDATE, true));
+    wait_for(p, "GBPA.UPDATE", timeout, 0, update)
+}
+
+/// The global errors that are active: where `GERROR` and `GERRORN` differ (6.3.19, 7.5).
+#[must_use]
+pub fn active_errors<P: Mmio>(p: &P) -> Gerror {
+    let known = <Gerror as crate::layout::Layout>::named_bits() as u32;
+    Gerror::from_bits((p.get::<Gerror>().into_bits() ^ p.get::<Gerrorn>().into_bits()) & known)
+}
+
+/// Acknowledges `errors`, which must be active: toggles exactly those bits of `GERRORN` (6.3.20).
+///
+/// Repair the cause first: a command queue that is acknowledged unrepaired stops again.
+pub fn acknowledge_errors<P: Mmio>(p: &P, errors: Gerror) {
+    let now = p.get::<Gerrorn>().into_bits();
+    p.put(Gerrorn::from_bits(now ^ errors.into_bits()));
+}

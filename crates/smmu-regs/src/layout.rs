@@ -1,0 +1,357 @@
+//! Bit layouts: one way to name, read and write a field of a register or of an in-memory word.
+//!
+//! [`bitfields!`](crate::bitfields) declares a word as a list of `NAME: type, width` from bit 0 up. `bitfield-struct`
+//! turns the list into positions and getters; this module adds a typed constant for each field, setters that refuse a
+//! value that does not fit, a table of all fields (which the layout proof compares with the facts carried in
+//! `tests/facts`) and a `Debug` that prints decoded fields.
+
+use core::fmt;
+use core::marker::PhantomData;
+
+/// A word that is divided into named fields: a register, or a dword of an in-memory structure.
+pub trait Layout: Copy + 'static {
+    /// The architecture's name of the word, such as `IDR0` or `STE[1]`.
+    const NAME: &'static str;
+    /// Width of the word in bits.
+    const WIDTH: u32;
+    /// All fields, from the least significant up. Bits that no field names are reserved.
+    const FIELDS: &'static [FieldInfo];
+
+    /// The word as it stands, zero-extended.
+    fn word(self) -> u64;
+
+    /// A word of this layout from its bits; bits above [`Layout::WIDTH`] are no part of it.
+    fn from_word(word: u64) -> Self;
+
+    /// Mask of the bits that some field names; the others are reserved (RES0).
+    #[must_use]
+    fn named_bits() -> u64 {
+        Self::FIELDS.iter().fold(0, |mask, field| mask | field.mask())
+    }
+}
+
+/// Name and place of one field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FieldInfo {
+    /// The architecture's name.
+    pub name: &'static str,
+    /// Lowest bit.
+    pub lsb: u32,
+    /// Number of bits, 1 to 64.
+    pub width: u32,
+}
+
+impl FieldInfo {
+    /// The field's bits in place.
+    #[must_use]
+    pub const fn mask(&self) -> u64 {
+        width_mask(self.width).wrapping_shl(self.lsb)
+    }
+
+    /// The field's value in `word`.
+    #[must_use]
+    pub const fn get(&self, word: u64) -> u64 {
+        word.wrapping_shr(self.lsb) & width_mask(self.width)
+    }
+}
+
+const fn width_mask(width: u32) -> u64 {
+    if width >= 64 { u64::MAX } else { (1 << width) - 1 }
+}
+
+/// A field of layout `S` that holds a `T`: what the setters take.
+pub struct Field<S, T> {
+    info: FieldInfo,
+    owner: PhantomData<fn() -> (S, T)>,
+}
+
+impl<S, T> Clone for Field<S, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S, T> Copy for Field<S, T> {}
+
+impl<S, T> Field<S, T> {
+    /// For [`bitfields!`](crate::bitfields); everybody else uses the constants it makes.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn new(info: FieldInfo) -> Self {
+        Self { info, owner: PhantomData }
+    }
+
+    /// Name and place.
+    #[must_use]
+    pub const fn info(self) -> FieldInfo {
+        self.info
+    }
+
+    /// The field's bits in place.
+    #[must_use]
+    pub const fn mask(self) -> u64 {
+        self.info.mask()
+    }
+}
+
+/// A value that a field cannot hold. Nothing is ever masked to make it fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FieldError {
+    /// The word, such as `CMD_CFGI_STE[0]`.
+    pub layout: &'static str,
+    /// The field.
+    pub field: &'static str,
+    /// The value that was offered.
+    pub value: u64,
+    /// Why it does not fit.
+    pub problem: FieldProblem,
+}
+
+/// Why a value does not fit its field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldProblem {
+    /// The value needs more bits than the field has.
+    TooWide {
+        /// Bits that the field has.
+        bits: u32,
+    },
+    /// An address has bits set below the field's lowest bit.
+    Misaligned {
+        /// The alignment, in bytes, that the field can express.
+        align: u64,
+    },
+    /// An address has bits set above the field's highest bit.
+    AboveField {
+        /// The highest address bit that the field can express.
+        top_bit: u32,
+    },
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { layout, field, value, problem } = self;
+        match problem {
+            FieldProblem::TooWide { bits } => {
+                write!(f, "{layout}.{field}: value {value:#x} does not fit in {bits} bits")
+            }
+            FieldProblem::Misaligned { align } => {
+                write!(f, "{layout}.{field}: address {value:#x} is not aligned to {align:#x} bytes")
+            }
+            FieldProblem::AboveField { top_bit } => {
+                write!(f, "{layout}.{field}: address {value:#x} has bits above bit {top_bit}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for FieldError {}
+
+/// Puts `value` into `field` of `word`, or says why it does not fit.
+///
+/// # Errors
+/// [`FieldProblem::TooWide`].
+#[inline]
+pub const fn insert(
+    layout: &'static str,
+    word: u64,
+    field: FieldInfo,
+    value: u64,
+) -> Result<u64, FieldError> {
+    if value > width_mask(field.width) {
+        let problem = FieldProblem::TooWide { bits: field.width };
+        return Err(FieldError { layout, field: field.name, value, problem });
+    }
+    Ok(word & !field.mask() | value.wrapping_shl(field.lsb))
+}
+
+/// Puts an address into a field that holds address bits at their own positions.
+///
+/// # Errors
+/// [`FieldProblem::Misaligned`] or [`FieldProblem::AboveField`].
+#[inline]
+pub const fn insert_address(
+    layout: &'static str,
+    word: u64,
+    field: FieldInfo,
+    address: u64,
+) -> Result<u64, FieldError> {
+    let mask = field.mask();
+    if address & !mask == 0 {
+        return Ok(word & !mask | address);
+    }
+    let align = 1u64.wrapping_shl(field.lsb);
+    let problem = if address & (align - 1) != 0 {
+        FieldProblem::Misaligned { align }
+    } else {
+        FieldProblem::AboveField { top_bit: field.lsb + field.width - 1 }
+    };
+    Err(FieldError { layout, field: field.name, value: address, problem })
+}
+
+/// Writes `NAME { FIELD: value, .. }`: every non-zero field, then any reserved bits that are set.
+///
+/// # Errors
+/// Those of the formatter.
+pub fn format_fields<L: Layout>(value: L, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "{} {{", L::NAME)?;
+    write_fields(value, f)?;
+    f.write_str(" }")
+}
+
+/// Writes ` FIELD=value` for every non-zero field, then any reserved bits that are set.
+///
+/// # Errors
+/// Those of the formatter.
+pub fn write_fields<L: Layout>(value: L, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let word = value.word();
+    for field in L::FIELDS {
+        let bits = field.get(word);
+        match bits {
+            0 => {}
+            1..=9 => write!(f, " {}={bits}", field.name)?,
+            _ => write!(f, " {}={bits:#x}", field.name)?,
+        }
+    }
+    let reserved = word & !L::named_bits();
+    if reserved != 0 {
+        write!(f, " reserved={reserved:#x}")?;
+    }
+    Ok(())
+}
+
+/// Declares a word of named fields. See the [module](crate::layout).
+///
+/// Fields are listed from bit 0 up as `NAME: type, width;` and reserved gaps as `_: width;`. For each field there is a
+/// getter in lower case and a constant in upper case; [`Layout`] and `Debug` are implemented.
+///
+/// ```
+/// smmu_regs::bitfields! {
+///     /// An example.
+///     pub struct Example(u32) = "EXAMPLE" {
+///         /// Turns it on.
+///         ENABLE: bool, 1;
+///         _: 3;
+///         /// How much.
+///         LEVEL: u8, 4;
+///         _: 24;
+///     }
+/// }
+/// let word = Example::new().with(Example::ENABLE, true).try_with(Example::LEVEL, 9)?;
+/// assert_eq!((word.enable(), word.level(), word.into_bits()), (true, 9, 0x91));
+/// assert!(Example::new().try_with(Example::LEVEL, 16).is_err());
+/// # Ok::<(), smmu_regs::layout::FieldError>(())
+/// ```
+#[macro_export]
+macro_rules! bitfields {
+    ($(
+        $(#[$meta:meta])*
+        $vis:vis struct $name:ident($repr:ident) = $arch:literal { $($body:tt)* }
+    )*) => {$(
+        $crate::bitfields!(@fields [$(#[$meta])*] $vis $name $repr $arch [] [] $($body)*);
+    )*};
+    (@fields $m:tt $vis:vis $name:ident $repr:ident $arch:literal [$($out:tt)*] [$($names:tt)*]
+     _: $gap:literal; $($rest:tt)*) => {
+        $crate::bitfields!(@fields $m $vis $name $repr $arch
+            [$($out)* #[bits($gap)] __: $repr,] [$($names)*] $($rest)*);
+    };
+    (@fields $m:tt $vis:vis $name:ident $repr:ident $arch:literal [$($out:tt)*] [$($names:tt)*]
+     $(#[$doc:meta])* $field:ident: $ty:ident, $width:literal; $($rest:tt)*) => {
+        $crate::bitfields!(@fields $m $vis $name $repr $arch
+            [$($out)* $(#[$doc])* #[bits($width, access = RO)] pub [<$field:lower>]: $ty,]
+            [$($names)* {[$(#[$doc])*] $field $ty}] $($rest)*);
+    };
+    (@fields [$($meta:tt)*] $vis:vis $name:ident $repr:ident $arch:literal [$($out:tt)*]
+     [$({[$($doc:tt)*] $field:ident $ty:ident})*]) => {
+        $crate::layout::reexport::pastey::paste! {
+            $($meta)*
+            #[$crate::layout::reexport::bitfield_struct::bitfield($repr, debug = false)]
+            #[derive(PartialEq, Eq)]
+            $vis struct $name { $($out)* }
+
+            #[allow(dead_code)]
+            impl $name {
+                $(
+                    $($doc)*
+                    $vis const $field: $crate::layout::Field<Self, $ty> =
+                        $crate::layout::Field::new($crate::layout::FieldInfo {
+                            name: stringify!($field),
+                            lsb: Self::[<$field _OFFSET>] as u32,
+                            width: Self::[<$field _BITS>] as u32,
+                        });
+                )*
+
+                /// This word with a one-bit field set to `value`.
+                #[inline]
+                #[must_use]
+                $vis const fn with(self, field: $crate::layout::Field<Self, bool>, value: bool) -> Self {
+                    let mask = field.mask() as $repr;
+                    Self::from_bits(if value { self.into_bits() | mask } else { self.into_bits() & !mask })
+                }
+
+                /// This word with a field set to `value`.
+                ///
+                /// # Errors
+                /// The value does not fit.
+                #[inline]
+                $vis fn try_with<T: Into<u64>>(
+                    self,
+                    field: $crate::layout::Field<Self, T>,
+                    value: T,
+                ) -> Result<Self, $crate::layout::FieldError> {
+                    $crate::layout::insert($arch, self.into_bits() as u64, field.info(), value.into())
+                        .map(|word| Self::from_bits(word as $repr))
+                }
+
+                /// This word with a field that holds address bits at their own positions set to `address`.
+                ///
+                /// # Errors
+                /// The address has bits outside the field.
+                #[inline]
+                $vis fn try_with_address<T>(
+                    self,
+                    field: $crate::layout::Field<Self, T>,
+                    address: u64,
+                ) -> Result<Self, $crate::layout::FieldError> {
+                    $crate::layout::insert_address($arch, self.into_bits() as u64, field.info(), address)
+                        .map(|word| Self::from_bits(word as $repr))
+                }
+
+                /// The address in a field that holds address bits at their own positions.
+                #[inline]
+                #[must_use]
+                $vis const fn address<T>(self, field: $crate::layout::Field<Self, T>) -> u64 {
+                    self.into_bits() as u64 & field.mask()
+                }
+            }
+
+            impl $crate::layout::Layout for $name {
+                const NAME: &'static str = $arch;
+                const WIDTH: u32 = $repr::BITS;
+                const FIELDS: &'static [$crate::layout::FieldInfo] = &[$(Self::$field.info(),)*];
+
+                #[inline]
+                fn word(self) -> u64 {
+                    self.into_bits() as u64
+                }
+
+                #[inline]
+                fn from_word(word: u64) -> Self {
+                    Self::from_bits(word as $repr)
+                }
+            }
+
+            impl core::fmt::Debug for $name {
+                fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                    $crate::layout::format_fields(*self, f)
+                }
+            }
+        }
+    };
+}
+
+/// What the macro's expansion needs from elsewhere.
+#[doc(hidden)]
+pub mod reexport {
+    pub use bitfield_struct;
+    pub use pastey;
+}

@@ -1,0 +1,171 @@
+//! Pending work is a token, done work a receipt.
+//!
+//! Something that the SMMU may still hold in a cache (a table taken out of the tree, a tag, an old stream table) is
+//! [`Detached`]. When the invalidation commands for it have been queued on every SMMU concerned, it becomes a
+//! [`Quarantine`] with one [`Ticket`] for each of them. A [`Receipt`] says up to which command a queue's completed
+//! `CMD_SYNC` reaches; only receipts that cover all tickets open the quarantine. What times out stays inside, and leaks
+//! rather than being reused.
+
+use crate::id::InstanceId;
+use core::fmt;
+
+/// Number of commands that an instance's queue had accepted: its 64-bit command counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct QueuePosition(pub u64);
+
+/// "Done when instance `instance` has completed everything before `position`."
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ticket {
+    /// The SMMU.
+    pub instance: InstanceId,
+    /// One past the last command that matters.
+    pub position: QueuePosition,
+}
+
+/// Proof that an instance has completed everything before a position of its command queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[must_use = "a receipt opens what waits for it"]
+pub struct Receipt {
+    instance: InstanceId,
+    through: QueuePosition,
+}
+
+impl Receipt {
+    /// Claims that `instance` has completed every command before `through`.
+    ///
+    /// This is the escape hatch: `smmu-cmds` calls it when a `CMD_SYNC` has completed, and nobody else should, unless
+    /// the platform knows of completion by other means (a reset SMMU whose caches are empty, say). A false receipt lets
+    /// memory be reused that a device can still reach.
+    pub const fn assert_completed_by_platform(instance: InstanceId, through: QueuePosition) -> Self {
+        Self { instance, through }
+    }
+
+    /// The SMMU.
+    #[must_use]
+    pub const fn instance(&self) -> InstanceId {
+        self.instance
+    }
+
+    /// One past the last completed command.
+    #[must_use]
+    pub const fn through(&self) -> QueuePosition {
+        self.through
+    }
+
+    /// Whether this receipt is for `ticket`'s instance and reaches its position.
+    #[must_use]
+    pub fn covers(&self, ticket: Ticket) -> bool {
+        self.instance == ticket.instance && self.through >= ticket.position
+    }
+}
+
+/// Something that was taken out of a live structure and that hardware may still hold.
+#[derive(Debug)]
+#[must_use = "it leaks unless it is invalidated and reclaimed"]
+pub struct Detached<T>(T);
+
+impl<T> Detached<T> {
+    /// Marks `value` as taken out.
+    pub const fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// Looks at it.
+    #[must_use]
+    pub const fn get(&self) -> &T {
+        &self.0
+    }
+
+    /// Adds to it.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Detached<U> {
+        Detached(f(self.0))
+    }
+
+    /// The invalidation has been queued on every instance that could hold it: `tickets` says how far.
+    ///
+    /// # Errors
+    /// More tickets than a quarantine can hold; the value comes back.
+    pub fn after(self, tickets: &[Ticket]) -> Result<Quarantine<T>, Self> {
+        let mut slots = [None; MAX_INSTANCES];
+        if tickets.len() > slots.len() {
+            return Err(self);
+        }
+        for (slot, ticket) in slots.iter_mut().zip(tickets) {
+            *slot = Some(*ticket);
+        }
+        Ok(Quarantine { value: self.0, tickets: slots })
+    }
+
+    /// Takes it out without any receipt. Right only if no SMMU could ever have seen it: a table that was never linked,
+    /// a domain that was never attached.
+    pub fn never_seen_by_hardware(self) -> T {
+        self.0
+    }
+}
+
+/// SMMU instances that one quarantine can wait for.
+pub const MAX_INSTANCES: usize = 16;
+
+/// Something that may be reused when every ticket is covered by a receipt.
+#[derive(Debug)]
+#[must_use = "it leaks unless receipts open it"]
+pub struct Quarantine<T> {
+    value: T,
+    tickets: [Option<Ticket>; MAX_INSTANCES],
+}
+
+impl<T> Quarantine<T> {
+    /// The tickets that no receipt has covered yet.
+    pub fn tickets(&self) -> impl Iterator<Item = Ticket> + '_ {
+        self.tickets.iter().flatten().copied()
+    }
+
+    /// Opens it if `receipts` cover every ticket. Those that are covered are struck off either way, so that receipts
+    /// can come one at a time.
+    ///
+    /// # Errors
+    /// Some ticket is not covered: the quarantine comes back.
+    #[allow(clippy::result_large_err)] // the quarantine itself must not get lost
+    pub fn open(mut self, receipts: &[Receipt]) -> Result<T, Self> {
+        for slot in &mut self.tickets {
+            if slot.is_some_and(|ticket| receipts.iter().any(|receipt| receipt.covers(ticket))) {
+                *slot = None;
+            }
+        }
+        if self.tickets.iter().all(Option::is_none) { Ok(self.value) } else { Err(self) }
+    }
+}
+
+impl fmt::Display for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SMMU {} up to command {}", self.instance, self.position.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn receipt(instance: u16, through: u64) -> Receipt {
+        Receipt::assert_completed_by_platform(InstanceId::new(instance), QueuePosition(through))
+    }
+
+    fn ticket(instance: u16, position: u64) -> Ticket {
+        Ticket { instance: InstanceId::new(instance), position: QueuePosition(position) }
+    }
+
+    #[test]
+    fn opens_only_when_every_instance_is_covered() {
+        let quarantine = Detached::new("tables").after(&[ticket(0, 10), ticket(1, 7)]).unwrap();
+        let quarantine = quarantine.open(&[receipt(0, 9), receipt(1, 6), receipt(2, 99)]).unwrap_err();
+        let quarantine = quarantine.open(&[receipt(1, 7)]).unwrap_err();
+        assert!(quarantine.tickets().eq([ticket(0, 10)]));
+        assert_eq!(quarantine.open(&[receipt(0, 11)]).ok(), Some("tables"));
+    }
+
+    #[test]
+    fn too_many_tickets_lose_nothing() {
+        let tickets = [ticket(0, 1); MAX_INSTANCES + 1];
+        assert_eq!(*Detached::new(5).after(&tickets).unwrap_err().get(), 5);
+    }
+}
