@@ -349,9 +349,57 @@ macro_rules! bitfields {
     };
 }
 
+/// Declares a view: an in-memory structure of little-endian 64-bit words, always a copy, that judges nothing and keeps
+/// every bit. Made with `zerocopy`, so that it can also be read from and written to plain bytes.
+#[macro_export]
+macro_rules! view {
+    ($(#[$meta:meta])* $vis:vis struct $name:ident([u64; $count:literal]);) => {
+        $(#[$meta])*
+        #[derive(
+            Clone, Copy, PartialEq, Eq, Hash, Default,
+            $crate::layout::reexport::zerocopy::FromBytes,
+            $crate::layout::reexport::zerocopy::IntoBytes,
+            $crate::layout::reexport::zerocopy::Immutable,
+            $crate::layout::reexport::zerocopy::KnownLayout,
+            $crate::layout::reexport::zerocopy::Unaligned,
+        )]
+        #[zerocopy(crate = "::smmu_regs::layout::reexport::zerocopy")]
+        #[repr(C)]
+        $vis struct $name([$crate::layout::reexport::zerocopy::little_endian::U64; $count]);
+
+        impl $name {
+            /// Number of 64-bit words.
+            pub const WORDS: usize = $count;
+            /// Size in bytes.
+            pub const BYTES: usize = $count * 8;
+
+            /// The structure with these words.
+            #[inline]
+            #[must_use]
+            pub const fn from_words(words: [u64; $count]) -> Self {
+                let mut view = [$crate::layout::reexport::zerocopy::little_endian::U64::ZERO; $count];
+                let (mut to, mut from): (&mut [_], &[u64]) = (&mut view, &words);
+                while let ([first, to_rest @ ..], [value, from_rest @ ..]) = (to, from) {
+                    *first = $crate::layout::reexport::zerocopy::little_endian::U64::new(*value);
+                    (to, from) = (to_rest, from_rest);
+                }
+                Self(view)
+            }
+
+            /// The words.
+            #[inline]
+            #[must_use]
+            pub fn words(&self) -> [u64; $count] {
+                self.0.map(|word| word.get())
+            }
+        }
+    };
+}
+
 /// What the macro's expansion needs from elsewhere.
 #[doc(hidden)]
 pub mod reexport {
     pub use bitfield_struct;
     pub use pastey;
+    pub use zerocopy;
 }

@@ -13,31 +13,41 @@ use core::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct QueuePosition(pub u64);
 
-/// "Done when instance `instance` has completed everything before `position`."
+/// "Done when `instance` has completed the commands from `first` up to, not including, `end`."
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket {
     /// The SMMU.
     pub instance: InstanceId,
+    /// The first command that matters.
+    pub first: QueuePosition,
     /// One past the last command that matters.
-    pub position: QueuePosition,
+    pub end: QueuePosition,
 }
 
-/// Proof that an instance has completed everything before a position of its command queue.
+/// Proof that an instance has completed a stretch of its command queue.
+///
+/// The stretch begins after the last command that was lost: one that the SMMU refused and that had to be taken out. A
+/// ticket that reaches back beyond it is never covered again; its commands must be sent anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "a receipt opens what waits for it"]
 pub struct Receipt {
     instance: InstanceId,
+    from: QueuePosition,
     through: QueuePosition,
 }
 
 impl Receipt {
-    /// Claims that `instance` has completed every command before `through`.
+    /// Claims that `instance` has completed every command from `from` up to, not including, `through`.
     ///
     /// This is the escape hatch: `smmu-cmds` calls it when a `CMD_SYNC` has completed, and nobody else should, unless
     /// the platform knows of completion by other means (a reset SMMU whose caches are empty, say). A false receipt lets
     /// memory be reused that a device can still reach.
-    pub const fn assert_completed_by_platform(instance: InstanceId, through: QueuePosition) -> Self {
-        Self { instance, through }
+    pub const fn assert_completed_by_platform(
+        instance: InstanceId,
+        from: QueuePosition,
+        through: QueuePosition,
+    ) -> Self {
+        Self { instance, from, through }
     }
 
     /// The SMMU.
@@ -52,10 +62,10 @@ impl Receipt {
         self.through
     }
 
-    /// Whether this receipt is for `ticket`'s instance and reaches its position.
+    /// Whether this receipt is for `ticket`'s instance and holds its whole stretch.
     #[must_use]
     pub fn covers(&self, ticket: Ticket) -> bool {
-        self.instance == ticket.instance && self.through >= ticket.position
+        self.instance == ticket.instance && self.from <= ticket.first && self.through >= ticket.end
     }
 }
 
@@ -138,7 +148,7 @@ impl<T> Quarantine<T> {
 
 impl fmt::Display for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SMMU {} up to command {}", self.instance, self.position.0)
+        write!(f, "SMMU {}, commands {} to {}", self.instance, self.first.0, self.end.0)
     }
 }
 
@@ -147,11 +157,20 @@ mod tests {
     use super::*;
 
     fn receipt(instance: u16, through: u64) -> Receipt {
-        Receipt::assert_completed_by_platform(InstanceId::new(instance), QueuePosition(through))
+        let (from, through) = (QueuePosition(0), QueuePosition(through));
+        Receipt::assert_completed_by_platform(InstanceId::new(instance), from, through)
     }
 
-    fn ticket(instance: u16, position: u64) -> Ticket {
-        Ticket { instance: InstanceId::new(instance), position: QueuePosition(position) }
+    fn ticket(instance: u16, end: u64) -> Ticket {
+        Ticket { instance: InstanceId::new(instance), first: QueuePosition(3), end: QueuePosition(end) }
+    }
+
+    #[test]
+    fn a_lost_command_spoils_tickets_that_reach_back_to_it() {
+        let (from, through) = (QueuePosition(4), QueuePosition(99));
+        let receipt = Receipt::assert_completed_by_platform(InstanceId::new(0), from, through);
+        assert!(!receipt.covers(ticket(0, 10)));
+        assert!(receipt.covers(Ticket { first: QueuePosition(4), ..ticket(0, 10) }));
     }
 
     #[test]

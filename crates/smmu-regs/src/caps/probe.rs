@@ -26,6 +26,18 @@ pub struct IdRegisters {
 }
 
 impl IdRegisters {
+    /// An imaginary SMMUv3.3 for examples, tests and tools: both stages, coherent, HYP, ATS and PRI, MSI and SEV, stalls,
+    /// 16-bit ASIDs and VMIDs, 32-bit StreamIDs, 20-bit SubstreamIDs, two-level tables, attribute overrides, range
+    /// invalidation, BBM level 2, all granules, 52-bit addresses without `DS`.
+    pub const EXAMPLE: Self = Self {
+        idr0: Idr0::from_bits(0x084d_761b),
+        idr1: Idr1::from_bits(0x0e73_9d20),
+        idr3: Idr3::from_bits(0x3714),
+        idr5: Idr5::from_bits(0x0040_0476),
+        iidr: Iidr::from_bits(0),
+        aidr: Aidr::from_bits(3),
+    };
+
     /// Reads them.
     pub fn read<M: Registers + ?Sized>(mmio: &M) -> Self {
         Self {

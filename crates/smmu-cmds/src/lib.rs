@@ -1,0 +1,17 @@
+//! What we tell an Arm SMMUv3 and what it tells us: commands, events, queues.
+//!
+//! * [`command`]: every command of the non-secure queue as a [`Command`] that cannot hold a reserved form, and its
+//!   encoding for an SMMU of given capabilities;
+//! * [`event`]: event records and page requests, raw and decoded;
+//! * [`queue`]: the command queue with deadlines, error detection and receipts; the event queue with overflow.
+#![no_std]
+#![forbid(unsafe_code)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+pub mod command;
+pub mod event;
+pub mod queue;
+
+pub use command::{Command, CommandError, RawCommand};
+pub use event::{Event, RawEvent};
+pub use queue::{CommandQueue, EventQueue, QueueError};

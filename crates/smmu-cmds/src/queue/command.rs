@@ -1,0 +1,324 @@
+//! The command queue with one exclusive producer.
+//!
+//! Commands are written, published and rung in that order; completion is a `CMD_SYNC` that CONS has passed, waited for
+//! with a deadline while GERROR is watched. A completed `CMD_SYNC` is the only thing that makes a [`Receipt`].
+
+use super::ring::Ring;
+use super::{CommandFailure, Position, QueueError};
+use crate::command::{Command, RawCommand, Sync, SyncSignal};
+use core::time::Duration;
+use smmu_regs::handshake::{acknowledge_errors, active_errors};
+use smmu_regs::platform::{Clock, Deadline, Memory, Mmio, Pages};
+use smmu_regs::receipt::{QueuePosition, Receipt, Ticket};
+use smmu_regs::registers::{CmdqBase, CmdqCons, CmdqProd, Gerror, Registers};
+use smmu_regs::{Caps, Feature, InstanceId, Quirk};
+
+/// A command queue and its only producer.
+#[derive(Debug)]
+pub struct CommandQueue {
+    ring: Ring<2>,
+    caps: Caps,
+    instance: InstanceId,
+    producer: Position,
+    consumer: Position,
+    /// Commands accepted since the queue was made.
+    accepted: u64,
+    /// First command since the last `CMD_SYNC`.
+    batch_start: u64,
+    /// No receipt reaches back before this: commands before it may have been lost.
+    valid_from: u64,
+    /// What was last written to PROD.
+    rung: Position,
+}
+
+/// A batch is never longer than this without a `CMD_SYNC` where an erratum forbids it.
+const FORCED_BATCH: u64 = 63;
+
+impl CommandQueue {
+    /// log2 of the fewest entries: room for two commands, each with its `CMD_SYNC`.
+    pub const MIN_LOG2: u8 = 2;
+
+    /// Allocates a queue of 2^`log2` commands.
+    ///
+    /// # Errors
+    /// The size is not what the SMMU supports, or there is no memory.
+    pub fn new<M: Memory>(
+        memory: &M,
+        caps: &Caps,
+        instance: InstanceId,
+        log2: u8,
+    ) -> Result<Self, QueueError> {
+        // A batch that is repeated or forced to end at 63 commands needs room for its repetition.
+        let needs_long = caps.must(Quirk::ForceSync) || caps.must(Quirk::RepeatCfgiTlbi);
+        let min = if needs_long { 7 } else { Self::MIN_LOG2 };
+        Ok(Self {
+            ring: Ring::new(memory, log2, min, caps.command_queue_log2)?,
+            caps: *caps,
+            instance,
+            producer: Position::ZERO,
+            consumer: Position::ZERO,
+            accepted: 0,
+            batch_start: 0,
+            valid_from: 0,
+            rung: Position::ZERO,
+        })
+    }
+
+    /// What `CMDQ_BASE` is to hold.
+    ///
+    /// # Errors
+    /// The queue's address does not fit the register.
+    pub fn base_register(&self) -> Result<CmdqBase, QueueError> {
+        let address = self.ring.base().get();
+        CmdqBase::new()
+            .try_with(CmdqBase::LOG2SIZE, self.ring.size().log2())
+            .and_then(|base| base.try_with_address(CmdqBase::ADDR, address))
+            .map(|base| base.with(CmdqBase::RA, self.caps.has(Feature::Coherent)))
+            .map_err(|_| QueueError::Base { address })
+    }
+
+    /// The SMMU whose queue this is.
+    #[must_use]
+    pub const fn instance(&self) -> InstanceId {
+        self.instance
+    }
+
+    /// The capabilities that commands are encoded for.
+    #[must_use]
+    pub const fn caps(&self) -> &Caps {
+        &self.caps
+    }
+
+    /// How many commands have been accepted.
+    #[must_use]
+    pub const fn accepted(&self) -> QueuePosition {
+        QueuePosition(self.accepted)
+    }
+
+    /// A ticket for the commands from `first` to the last one accepted.
+    #[must_use]
+    pub const fn ticket_since(&self, first: QueuePosition) -> Ticket {
+        Ticket { instance: self.instance, first, end: QueuePosition(self.accepted) }
+    }
+
+    /// Adds a command. The SMMU need not see it before [`CommandQueue::sync`] or [`CommandQueue::ring`].
+    ///
+    /// # Errors
+    /// The command is not for this SMMU (nothing is added), or the queue stayed full for `timeout`, or the SMMU stopped.
+    #[inline]
+    pub fn push<P: Mmio + Memory + Clock>(
+        &mut self,
+        p: &P,
+        command: &Command,
+        timeout: Duration,
+    ) -> Result<(), QueueError> {
+        let raw = command.encode(&self.caps)?;
+        self.push_raw(p, &raw, timeout)
+    }
+
+    /// Adds a command that was encoded, for these capabilities, before.
+    ///
+    /// # Errors
+    /// As [`CommandQueue::push`].
+    pub fn push_raw<P: Mmio + Memory + Clock>(
+        &mut self,
+        p: &P,
+        command: &RawCommand,
+        timeout: Duration,
+    ) -> Result<(), QueueError> {
+        let batch = self.accepted.saturating_sub(self.batch_start);
+        // An erratum bounds a batch; one that is repeated must still be in the ring when its turn comes again.
+        let bounded = self.caps.must(Quirk::ForceSync) || self.caps.must(Quirk::RepeatCfgiTlbi);
+        if bounded && batch >= FORCED_BATCH {
+            let _ = self.sync(p, timeout)?;
+        }
+        self.add(p, command, timeout)
+    }
+
+    fn add<P: Mmio + Memory + Clock>(
+        &mut self,
+        p: &P,
+        command: &RawCommand,
+        timeout: Duration,
+    ) -> Result<(), QueueError> {
+        let size = self.ring.size();
+        if size.is_full(self.producer, self.consumer) {
+            self.wait_for_space(p, timeout)?;
+        }
+        self.ring.write(p, self.producer, command.words())?;
+        self.producer = size.advance(self.producer, 1);
+        self.accepted = self.accepted.saturating_add(1);
+        Ok(())
+    }
+
+    /// Tells the SMMU of all commands added so far.
+    pub fn ring<P: Mmio + Memory>(&mut self, p: &P) {
+        if self.rung != self.producer {
+            p.publish();
+            p.put(CmdqProd::from_bits(self.producer.bits()));
+            self.rung = self.producer;
+        }
+    }
+
+    /// Adds a `CMD_SYNC`, rings, and waits until the SMMU has completed it.
+    ///
+    /// Where an erratum asks for it, the configuration and TLB invalidations of the batch are then sent, and synced, a
+    /// second time.
+    ///
+    /// # Errors
+    /// The SMMU did not complete within `timeout` (the commands may still complete later, and a later receipt then
+    /// covers them), or it stopped at a command: see [`CommandQueue::recover`].
+    pub fn sync<P: Mmio + Memory + Clock>(
+        &mut self,
+        p: &P,
+        timeout: Duration,
+    ) -> Result<Receipt, QueueError> {
+        let (first, end) = (self.batch_start, self.accepted);
+        let batch = u32::try_from(end.saturating_sub(first)).unwrap_or(u32::MAX);
+        let size = self.ring.size();
+        let start = self.producer_minus(batch);
+        let mut receipt = self.sync_once(p, timeout)?;
+        if self.caps.must(Quirk::RepeatCfgiTlbi) {
+            let mut again = false;
+            for offset in 0..batch {
+                let raw = RawCommand::from_words(self.ring.read(p, size.advance(start, offset))?);
+                if raw.opcode().is_cfgi_or_tlbi() {
+                    self.add(p, &raw, timeout)?;
+                    again = true;
+                }
+            }
+            if again {
+                receipt = self.sync_once(p, timeout)?;
+            }
+        }
+        Ok(receipt)
+    }
+
+    fn producer_minus(&self, count: u32) -> Position {
+        let size = self.ring.size();
+        // Going back `count` is going on by the rest of the two laps that a position counts.
+        size.advance(self.producer, size.entries().wrapping_mul(2).wrapping_sub(count))
+    }
+
+    fn sync_once<P: Mmio + Memory + Clock>(
+        &mut self,
+        p: &P,
+        timeout: Duration,
+    ) -> Result<Receipt, QueueError> {
+        let signal = if self.caps.has(Feature::Sev) { SyncSignal::Event } else { SyncSignal::None };
+        let sync = Command::Sync(Sync::new(signal)).encode(&self.caps)?;
+        self.add(p, &sync, timeout)?;
+        self.batch_start = self.accepted;
+        let target = self.producer_minus(1);
+        self.ring(p);
+        self.wait(p, timeout, "completion of CMD_SYNC", |queue| {
+            queue.ring.size().has_consumed(queue.consumer, target)
+                || queue.ring.size().is_empty(queue.producer, queue.consumer)
+        })?;
+        p.acquire();
+        Ok(Receipt::assert_completed_by_platform(
+            self.instance,
+            QueuePosition(self.valid_from),
+            QueuePosition(self.accepted),
+        ))
+    }
+
+    fn wait_for_space<P: Mmio + Memory + Clock>(
+        &mut self,
+        p: &P,
+        timeout: Duration,
+    ) -> Result<(), QueueError> {
+        self.ring(p);
+        self.wait(p, timeout, "space in the command queue", |queue| {
+            !queue.ring.size().is_full(queue.producer, queue.consumer)
+        })
+    }
+
+    /// Refreshes CONS until `done`, or an error, or the deadline.
+    fn wait<P: Mmio + Memory + Clock>(
+        &mut self,
+        p: &P,
+        timeout: Duration,
+        what: &'static str,
+        done: impl Fn(&Self) -> bool,
+    ) -> Result<(), QueueError> {
+        let deadline = Deadline::after(p, timeout);
+        loop {
+            let late = deadline.has_passed(p);
+            self.refresh(p)?;
+            if done(self) {
+                return Ok(());
+            }
+            if active_errors(p).cmdq_err() {
+                return Err(self.stopped(p)?);
+            }
+            if late {
+                let (prod, cons) = (self.producer.bits(), self.consumer.bits());
+                return Err(QueueError::Timeout { what, timeout, prod, cons });
+            }
+            if self.caps.has(Feature::Sev) { p.wait_for_event() } else { p.relax() }
+        }
+    }
+
+    fn refresh<P: Mmio>(&mut self, p: &P) -> Result<(), QueueError> {
+        let register: CmdqCons = p.get();
+        let size = self.ring.size();
+        let consumer = size.position(register.rd());
+        let behind = size.distance(consumer, self.producer);
+        if register.rd() != consumer.bits() || behind > size.distance(self.consumer, self.producer) {
+            let (value, other) = (register.into_bits(), self.producer.bits());
+            return Err(QueueError::Pointer { register: "CMDQ_CONS", value, other });
+        }
+        self.consumer = consumer;
+        Ok(())
+    }
+
+    fn stopped<P: Mmio + Memory>(&mut self, p: &P) -> Result<QueueError, QueueError> {
+        self.refresh(p)?;
+        let code = p.get::<CmdqCons>().err();
+        Ok(QueueError::Stopped {
+            failure: CommandFailure::from(code),
+            index: self.ring.size().index(self.consumer),
+            command: RawCommand::from_words(self.ring.read(p, self.consumer)?),
+        })
+    }
+
+    /// Gets a queue that stopped going again: a command that the SMMU refused is replaced by a `CMD_SYNC`, then the
+    /// error is acknowledged (IHI 0070 7.1).
+    ///
+    /// The refused command never took effect, so no later receipt covers a ticket that reaches back to it: what waits
+    /// for such a ticket must be invalidated anew. After an ATC timeout or an abort nothing is replaced: the SMMU
+    /// fetches the command again. An ATC timeout too spoils tickets up to here, because some endpoint may not have
+    /// invalidated.
+    ///
+    /// # Errors
+    /// No command queue error is active: [`Ok`] with `None`; else the failure and the command.
+    pub fn recover<P: Mmio + Memory>(
+        &mut self,
+        p: &P,
+    ) -> Result<Option<(CommandFailure, RawCommand)>, QueueError> {
+        if !active_errors(p).cmdq_err() {
+            return Ok(None);
+        }
+        let QueueError::Stopped { failure, command, .. } = self.stopped(p)? else { return Ok(None) };
+        let left = self.ring.size().distance(self.consumer, self.producer);
+        let culprit = self.accepted.saturating_sub(u64::from(left));
+        match failure {
+            CommandFailure::Illegal | CommandFailure::Unknown(_) => {
+                let sync = Command::Sync(Sync::new(SyncSignal::None)).encode(&self.caps)?;
+                self.ring.write(p, self.consumer, sync.words())?;
+                p.publish();
+                self.valid_from = culprit.saturating_add(1);
+            }
+            CommandFailure::AtcTimeout => self.valid_from = culprit,
+            CommandFailure::Abort => {}
+        }
+        acknowledge_errors(p, Gerror::new().with(Gerror::CMDQ_ERR, true));
+        Ok(Some((failure, command)))
+    }
+
+    /// Gives the memory back: only when the queue is disabled.
+    pub fn into_pages(self) -> Pages {
+        self.ring.into_pages()
+    }
+}

@@ -1,0 +1,71 @@
+//! The memory of a queue.
+
+use super::{Position, QueueError, QueueSize};
+use smmu_regs::addr::PhysAddr;
+use smmu_regs::platform::{Memory, Pages};
+
+/// A ring of entries of `W` words.
+#[derive(Debug)]
+pub(super) struct Ring<const W: usize> {
+    pages: Pages,
+    size: QueueSize,
+}
+
+impl<const W: usize> Ring<W> {
+    /// Allocates 2^`log2` entries, aligned to the ring's size and at least 32 bytes (IHI 0070 6.3.26, 6.3.29).
+    pub(super) fn new<M: Memory>(memory: &M, log2: u8, min: u8, max: u8) -> Result<Self, QueueError> {
+        let max = max.min(QueueSize::MAX_LOG2);
+        let size = match QueueSize::new(log2) {
+            Some(size) if (min..=max).contains(&log2) => size,
+            _ => return Err(QueueError::Size { log2, min, max }),
+        };
+        let bytes = u64::from(size.entries()).saturating_mul(Self::ENTRY_BYTES).max(32);
+        Ok(Self { pages: memory.allocate(bytes, bytes)?, size })
+    }
+
+    const ENTRY_BYTES: u64 = W as u64 * 8;
+
+    pub(super) const fn size(&self) -> QueueSize {
+        self.size
+    }
+
+    pub(super) const fn base(&self) -> PhysAddr {
+        self.pages.base()
+    }
+
+    pub(super) fn into_pages(self) -> Pages {
+        self.pages
+    }
+
+    fn entry(&self, position: Position) -> PhysAddr {
+        let offset = u64::from(self.size.index(position)).wrapping_mul(Self::ENTRY_BYTES);
+        PhysAddr::new(self.base().get().wrapping_add(offset))
+    }
+
+    /// A copy of the entry at `position`.
+    #[inline]
+    pub(super) fn read<M: Memory>(&self, memory: &M, position: Position) -> Result<[u64; W], QueueError> {
+        let words = memory.words(self.entry(position), W)?;
+        let mut copy = [0; W];
+        for (value, word) in copy.iter_mut().zip(words) {
+            *value = word.load();
+        }
+        Ok(copy)
+    }
+
+    /// Overwrites the entry at `position`.
+    #[inline]
+    pub(super) fn write<M: Memory>(
+        &self,
+        memory: &M,
+        position: Position,
+        entry: [u64; W],
+    ) -> Result<(), QueueError> {
+        let at = self.entry(position);
+        for (word, value) in memory.words(at, W)?.iter().zip(entry) {
+            word.store(value);
+        }
+        memory.clean(at, W);
+        Ok(())
+    }
+}
