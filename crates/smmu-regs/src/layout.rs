@@ -206,8 +206,11 @@ pub fn write_fields<L: Layout>(value: L, f: &mut fmt::Formatter<'_>) -> fmt::Res
     let word = value.word();
     for field in L::FIELDS {
         let bits = field.get(word);
+        // A field as wide as this holds address bits at their own positions: show the address.
+        let address = field.width >= 40 && field.lsb > 0;
         match bits {
             0 => {}
+            _ if address => write!(f, " {}={:#x}", field.name, word & field.mask())?,
             1..=9 => write!(f, " {}={bits}", field.name)?,
             _ => write!(f, " {}={bits:#x}", field.name)?,
         }

@@ -106,6 +106,14 @@ impl<T> Detached<T> {
         Ok(Quarantine { value: self.0, tickets: slots })
     }
 
+    /// The invalidation has been queued on the one instance that could hold it.
+    pub fn after_one(self, ticket: Ticket) -> Quarantine<T> {
+        let mut tickets = [None; MAX_INSTANCES];
+        let [first, ..] = &mut tickets;
+        *first = Some(ticket);
+        Quarantine { value: self.0, tickets }
+    }
+
     /// Takes it out without any receipt. Right only if no SMMU could ever have seen it: a table that was never linked,
     /// a domain that was never attached.
     pub fn never_seen_by_hardware(self) -> T {
@@ -114,7 +122,7 @@ impl<T> Detached<T> {
 }
 
 /// SMMU instances that one quarantine can wait for.
-pub const MAX_INSTANCES: usize = 16;
+pub const MAX_INSTANCES: usize = 8;
 
 /// Something that may be reused when every ticket is covered by a receipt.
 #[derive(Debug)]

@@ -27,10 +27,10 @@ pub struct IdRegisters {
 
 impl IdRegisters {
     /// An imaginary SMMUv3.3 for examples, tests and tools: both stages, coherent, HYP, ATS and PRI, MSI and SEV, stalls,
-    /// 16-bit ASIDs and VMIDs, 32-bit StreamIDs, 20-bit SubstreamIDs, two-level tables, attribute overrides, range
-    /// invalidation, BBM level 2, all granules, 52-bit addresses without `DS`.
+    /// 16-bit ASIDs and VMIDs, 32-bit StreamIDs, 20-bit SubstreamIDs, two-level tables, hardware update of Access flag and
+    /// dirty state, attribute overrides, range invalidation, BBM level 2, all granules, 52-bit addresses without `DS`.
     pub const EXAMPLE: Self = Self {
-        idr0: Idr0::from_bits(0x084d_761b),
+        idr0: Idr0::from_bits(0x084d_769b),
         idr1: Idr1::from_bits(0x0e73_9d20),
         idr3: Idr3::from_bits(0x3714),
         idr5: Idr5::from_bits(0x0040_0476),

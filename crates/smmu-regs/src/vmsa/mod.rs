@@ -12,5 +12,5 @@ pub use level::{Level, LevelSet};
 pub use range::{IovaRange, RangeError};
 pub use regime::{
     Cacheability, HardwareUpdate, RegimeError, Shareability, Stage1Regime, Stage2Regime, TableBase,
-    WalkAttributes, concatenated_tables,
+    UpdateFlags, WalkAttributes, concatenated_tables,
 };

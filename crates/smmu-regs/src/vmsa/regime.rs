@@ -101,6 +101,27 @@ pub enum HardwareUpdate {
     TableAccessFlag = 3,
 }
 
+/// The update bits of a CD or of an STE's stage 2 (`HA`, `HD`, `HAFT`), one by one: what the structure says, which may be
+/// less than a step of [`HardwareUpdate`]. `dirty` without `access_flag` is legal and updates nothing (5.2, 5.4 HA).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct UpdateFlags {
+    /// The Access flag of leaf entries (`HA`).
+    pub access_flag: bool,
+    /// Dirty state (`HD`).
+    pub dirty: bool,
+    /// The Access flag of table entries (`HAFT`).
+    pub table_access_flag: bool,
+}
+
+impl HardwareUpdate {
+    /// The update bits of this step.
+    #[must_use]
+    pub const fn flags(self) -> UpdateFlags {
+        let step = self as u8;
+        UpdateFlags { access_flag: step >= 1, dirty: step >= 2, table_access_flag: step >= 3 }
+    }
+}
+
 /// One stage-1 table: `TTBx` with its `TxSZ`, `TGx` and walk attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TableBase {
@@ -126,7 +147,7 @@ pub struct Stage1Regime {
     /// Memory attributes, eight bytes indexed by `AttrIndx`.
     pub mair: u64,
     /// Descriptor updates by hardware.
-    pub update: HardwareUpdate,
+    pub update: UpdateFlags,
     /// 52-bit descriptors with 4K or 16K pages (`CD.DS`).
     pub ds: bool,
 }
@@ -147,7 +168,7 @@ pub struct Stage2Regime {
     /// How the tables are read.
     pub walk: WalkAttributes,
     /// Descriptor updates by hardware.
-    pub update: HardwareUpdate,
+    pub update: UpdateFlags,
     /// 52-bit descriptors with 4K or 16K pages (`S2DS`).
     pub ds: bool,
     /// Descriptors hold forced write-back attributes (`S2FWB`).
@@ -294,7 +315,7 @@ mod tests {
                             start_level: level,
                             ps: AddressSize::Bits40,
                             walk: WalkAttributes::COHERENT,
-                            update: HardwareUpdate::None,
+                            update: UpdateFlags::default(),
                             ds,
                             fwb: false,
                         };

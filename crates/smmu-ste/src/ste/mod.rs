@@ -1,0 +1,155 @@
+//! Stream table entries (IHI 0070 5.2): [`Ste`] is the view, [`SteConfig`] the repr.
+
+mod decode;
+mod display;
+mod encode;
+mod error;
+mod guest;
+mod used;
+mod word;
+
+pub use decode::{SteOddity, SteSummary};
+pub use error::SteError;
+pub use guest::{GuestSte, GuestSteError, GuestTranslation};
+pub use word::ste_words;
+
+use smmu_regs::addr::PhysAddr;
+use smmu_regs::vmsa::Stage2Regime;
+use smmu_regs::{Vmid, view};
+
+view! {
+    /// A stream table entry: eight words. Judges nothing.
+    pub struct Ste([u64; 8]);
+}
+
+/// What a stream's transactions undergo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SteConfig {
+    /// All of them abort, silently. The right entry for a device that nobody has attached.
+    Abort,
+    /// They pass untranslated.
+    Bypass,
+    /// Stage 1 alone.
+    Stage1(Stage1Config),
+    /// Stage 2 alone.
+    Stage2(Stage2Config),
+    /// Stage 1 as a guest configured it, on top of the host's stage 2.
+    Nested {
+        /// The guest's stage 1.
+        guest: GuestTranslation,
+        /// The host's stage 2.
+        stage2: Stage2Config,
+    },
+}
+
+/// Stage 1: where the CDs are and whose translations they make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Stage1Config {
+    /// The CD table.
+    pub cd_table: CdTablePointer,
+    /// Whose translations these are.
+    pub world: StreamWorld,
+    /// A CD may ask for stalls. Without it, and where the SMMU could stall, `S1STALLD` refuses them.
+    pub may_stall: bool,
+    /// ATS.
+    pub ats: Ats,
+}
+
+/// A CD or a table of CDs (`S1ContextPtr`, `S1Fmt`, `S1CDMax`, `S1DSS`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CdTablePointer {
+    /// Address of the CD, of the table or of the level-1 table.
+    pub base: PhysAddr,
+    /// Shape.
+    pub format: CdTableFormat,
+    /// log2 of the number of CDs; 0 is a single CD and no substreams.
+    pub cds_log2: u8,
+    /// What becomes of transactions without a SubstreamID where there are substreams.
+    pub without_substream: WithoutSubstream,
+}
+
+impl CdTablePointer {
+    /// A single CD.
+    #[must_use]
+    pub const fn single(base: PhysAddr) -> Self {
+        Self {
+            base,
+            format: CdTableFormat::Linear,
+            cds_log2: 0,
+            without_substream: WithoutSubstream::Terminate,
+        }
+    }
+}
+
+/// Shape of a CD table (`S1Fmt`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum CdTableFormat {
+    /// One table.
+    Linear = 0,
+    /// Level-1 table, leaves of 64 CDs (4 KiB).
+    TwoLevel4K = 1,
+    /// Level-1 table, leaves of 1024 CDs (64 KiB).
+    TwoLevel64K = 2,
+}
+
+/// What becomes of transactions without a SubstreamID where there are substreams (`S1DSS`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum WithoutSubstream {
+    /// Terminated, with F_STREAM_DISABLED.
+    Terminate = 0,
+    /// They skip stage 1.
+    Bypass = 1,
+    /// They use CD 0, and SubstreamID 0 is refused.
+    UseCd0 = 2,
+}
+
+/// Whose translations a stage-1 entry makes (`STRW`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StreamWorld {
+    /// Of an operating system at EL1: tagged with ASID and VMID. Use a VMID that no stage-2 entry has.
+    El1(Vmid),
+    /// Of EL2, or of EL2-E2H if `CR2.E2H` is set: no VMID. Needs `IDR0.HYP`.
+    El2,
+}
+
+/// Stage 2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Stage2Config {
+    /// The translation tables.
+    pub regime: Stage2Regime,
+    /// The tag of the translations.
+    pub vmid: Vmid,
+    /// What becomes of a transaction that faults.
+    pub faults: FaultMode,
+    /// ATS.
+    pub ats: Ats,
+    /// A stage-1 walk or CD fetch that stage 2 maps to device memory faults (`S2PTW`).
+    pub protect_walks: bool,
+}
+
+/// What becomes of a transaction that faults at stage 2 (`S2S`, `S2R`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FaultMode {
+    /// It aborts, unrecorded.
+    TerminateSilently,
+    /// It aborts and an event is recorded.
+    Terminate,
+    /// It waits for `CMD_RESUME`, and an event is recorded.
+    Stall,
+}
+
+/// ATS of a stream (`EATS`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[repr(u8)]
+pub enum Ats {
+    /// Refused.
+    #[default]
+    Disabled = 0,
+    /// Translation requests get physical addresses.
+    Full = 1,
+    /// Translation requests get intermediate physical addresses, and stage 2 applies to translated traffic.
+    SplitStage = 2,
+}

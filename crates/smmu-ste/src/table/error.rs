@@ -1,0 +1,111 @@
+//! What can go wrong with a table.
+
+use crate::cd::CdError;
+use crate::ste::SteError;
+use core::fmt;
+use smmu_cmds::{CommandError, QueueError};
+use smmu_regs::addr::PhysAddr;
+use smmu_regs::layout::FieldError;
+use smmu_regs::platform::{AllocationError, MemoryError};
+use smmu_regs::{StreamId, SubstreamId};
+
+/// A table operation that failed. Nothing is half-done unless the variant says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TableError {
+    /// A StreamID beyond the table.
+    Stream {
+        /// The StreamID.
+        stream: StreamId,
+        /// Bits that the table covers.
+        bits: u8,
+    },
+    /// A SubstreamID beyond the CD table.
+    Substream {
+        /// The SubstreamID.
+        substream: SubstreamId,
+        /// log2 of the CDs.
+        cds_log2: u8,
+    },
+    /// More StreamIDs or CDs than the SMMU, or a linear table, can have.
+    Size {
+        /// log2 of the entries asked for.
+        log2: u8,
+        /// The most.
+        max: u8,
+    },
+    /// A level-1 descriptor in memory is not one that this table wrote.
+    Level1 {
+        /// What it holds.
+        descriptor: u64,
+    },
+    /// No memory.
+    Allocation(AllocationError),
+    /// The table's memory is gone.
+    Memory(MemoryError),
+    /// A value does not fit a register or descriptor.
+    Field(FieldError),
+    /// The STE cannot be.
+    Ste(SteError),
+    /// The CD cannot be.
+    Cd(CdError),
+    /// The queue failed, before or between the steps of a change: the entry may hold any of the plan's states, and caches
+    /// too. The next change of this table first drops everything that is cached.
+    Queue(QueueError),
+    /// The SMMU that the queue serves is not the one whose table this is.
+    Instance {
+        /// Address of the table.
+        table: PhysAddr,
+    },
+}
+
+impl fmt::Display for TableError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stream { stream, bits } => {
+                write!(f, "StreamID {stream} is beyond the stream table ({bits} bits)")
+            }
+            Self::Substream { substream, cds_log2 } => {
+                write!(f, "SubstreamID {substream} is beyond the CD table (2^{cds_log2} CDs)")
+            }
+            Self::Size { log2, max } => write!(f, "2^{log2} entries are more than 2^{max}"),
+            Self::Level1 { descriptor } => {
+                write!(f, "level-1 descriptor {descriptor:#x} is not one that this table wrote")
+            }
+            Self::Allocation(error) => error.fmt(f),
+            Self::Memory(error) => error.fmt(f),
+            Self::Field(error) => error.fmt(f),
+            Self::Ste(error) => error.fmt(f),
+            Self::Cd(error) => error.fmt(f),
+            Self::Queue(error) => error.fmt(f),
+            Self::Instance { table } => write!(f, "the queue is not of the SMMU whose table is at {table}"),
+        }
+    }
+}
+
+impl core::error::Error for TableError {}
+
+macro_rules! from {
+    ($($variant:ident($error:ty);)*) => {$(
+        impl From<$error> for TableError {
+            fn from(error: $error) -> Self {
+                Self::$variant(error)
+            }
+        }
+    )*};
+}
+
+from! {
+    Allocation(AllocationError);
+    Memory(MemoryError);
+    Field(FieldError);
+    Ste(SteError);
+    Cd(CdError);
+    Queue(QueueError);
+}
+
+impl From<CommandError> for TableError {
+    fn from(error: CommandError) -> Self {
+        Self::Queue(QueueError::Command(error))
+    }
+}

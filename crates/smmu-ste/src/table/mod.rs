@@ -1,0 +1,13 @@
+//! Stream tables and CD tables in memory that the SMMU reads, and the updates of their entries carried out.
+
+mod cd;
+mod error;
+mod stream;
+mod word;
+mod write;
+
+pub use cd::CdTable;
+pub use error::TableError;
+pub use stream::{StreamTable, StreamTableShape};
+pub use word::level1_words;
+pub use write::{Progress, Updated};

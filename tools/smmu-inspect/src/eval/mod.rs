@@ -1,0 +1,1 @@
+//! `smmu-inspect eval`: reference vectors in, the library's answers out.

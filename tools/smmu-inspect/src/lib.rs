@@ -1,0 +1,3 @@
+//! The parts of the `smmu-inspect` command-line tool.
+
+pub mod eval;

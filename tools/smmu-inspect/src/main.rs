@@ -1,0 +1,3 @@
+//! The `smmu-inspect` command-line tool.
+
+fn main() {}

@@ -1,0 +1,33 @@
+//! The memory system as the SMMU sees it.
+//!
+//! The model issues only naturally aligned accesses. An address is a physical address, already truncated or checked
+//! against `SMMU_IDR5.OAS` by the model (IHI 0070 3.4.3).
+
+use std::sync::Arc;
+
+/// Memory as the SMMU sees it: physical addresses, little-endian, aligned.
+pub trait Bus: Send {
+    /// Reads 8 bytes; `pa` is 8-byte aligned. `None` is an external abort.
+    fn read64(&self, pa: u64) -> Option<u64>;
+    /// Writes 8 bytes; `pa` is 8-byte aligned. `None` is an external abort.
+    fn write64(&self, pa: u64, value: u64) -> Option<()>;
+    /// Reads 4 bytes; `pa` is 4-byte aligned. `None` is an external abort.
+    fn read32(&self, pa: u64) -> Option<u32>;
+    /// Writes 4 bytes; `pa` is 4-byte aligned. `None` is an external abort.
+    fn write32(&self, pa: u64, value: u32) -> Option<()>;
+}
+
+impl<T: Bus + ?Sized + Sync> Bus for Arc<T> {
+    fn read64(&self, pa: u64) -> Option<u64> {
+        (**self).read64(pa)
+    }
+    fn write64(&self, pa: u64, value: u64) -> Option<()> {
+        (**self).write64(pa, value)
+    }
+    fn read32(&self, pa: u64) -> Option<u32> {
+        (**self).read32(pa)
+    }
+    fn write32(&self, pa: u64, value: u32) -> Option<()> {
+        (**self).write32(pa, value)
+    }
+}

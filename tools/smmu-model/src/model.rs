@@ -1,0 +1,137 @@
+//! The model itself: state and public entry points.
+
+use crate::access::{Access, Fault, Hang, Irq, Outcome, Trace, Width};
+use crate::bus::Bus;
+use crate::config_cache::ConfigCache;
+use crate::layout::{gbpa, offset};
+use crate::profile::Profile;
+use crate::regs::Regs;
+use crate::tlb::Tlb;
+
+/// A software SMMUv3 with its registers, caches and a memory system behind it.
+pub struct Model<B: Bus> {
+    pub(crate) profile: Profile,
+    pub(crate) bus: B,
+    pub(crate) regs: Regs,
+    pub(crate) config: ConfigCache,
+    pub(crate) tlb: Tlb,
+    /// Stalled transactions: StreamID and STAG.
+    pub(crate) stalls: Vec<(u32, u16)>,
+    pub(crate) next_stag: u16,
+    pub(crate) hang: Hang,
+    pub(crate) irqs: Vec<Irq>,
+    pub(crate) complaints: Vec<String>,
+    pub(crate) trace: Vec<Trace>,
+}
+
+impl<B: Bus> Model<B> {
+    /// An SMMU out of reset: disabled, caches empty.
+    #[must_use]
+    pub fn new(profile: Profile, bus: B) -> Self {
+        Self {
+            profile,
+            bus,
+            regs: Regs::reset(&profile),
+            config: ConfigCache::default(),
+            tlb: Tlb::default(),
+            stalls: Vec::new(),
+            next_stag: 0,
+            hang: Hang::None,
+            irqs: Vec::new(),
+            complaints: Vec::new(),
+            trace: Vec::new(),
+        }
+    }
+
+    /// The ID registers.
+    #[must_use]
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// The memory system.
+    #[must_use]
+    pub fn bus(&self) -> &B {
+        &self.bus
+    }
+
+    /// Reads a register at `offset` (0 to 0x1ffff) from the SMMU base; page 1 starts at 0x10000. Reserved locations
+    /// read as 0.
+    pub fn read(&mut self, offset: u32, width: Width) -> u64 {
+        self.mmio_read(offset, width)
+    }
+
+    /// Writes a register; side effects (updates, command consumption) are complete on return.
+    pub fn write(&mut self, offset: u32, width: Width, value: u64) {
+        self.mmio_write(offset, width, value);
+    }
+
+    /// Translates a client transaction, records its fault if it has one, and does not touch the target.
+    pub fn dma(&mut self, access: &Access) -> Outcome {
+        match self.translate(access) {
+            Ok(pa) => Outcome::Passed { pa },
+            Err(fault) => Outcome::Aborted(fault),
+        }
+    }
+
+    /// Translates and reads the aligned word at the address. A RAZ/WI termination reads as 0; an external abort at the
+    /// target is a fault without event.
+    ///
+    /// # Errors
+    /// The fault that kept the transaction from memory.
+    pub fn dma_read32(&mut self, access: &Access) -> Result<u32, Fault> {
+        match self.translate(&Access { write: false, ..*access }) {
+            Ok(pa) => self.bus.read32(pa & !3).ok_or(Fault::SILENT),
+            Err(fault) if fault.raz_wi => Ok(0),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Translates and writes the aligned word at the address. A RAZ/WI termination drops the write.
+    ///
+    /// # Errors
+    /// The fault that kept the transaction from memory.
+    pub fn dma_write32(&mut self, access: &Access, value: u32) -> Result<(), Fault> {
+        match self.translate(&Access { write: true, ..*access }) {
+            Ok(pa) => self.bus.write32(pa & !3, value).ok_or(Fault::SILENT),
+            Err(fault) if fault.raz_wi => Ok(()),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Interrupts raised since the last call. A wired interrupt is reported also when an MSI was written for it.
+    pub fn irqs(&mut self) -> Vec<Irq> {
+        std::mem::take(&mut self.irqs)
+    }
+
+    /// Driver mistakes that the architecture forbids, since the model was made: each names the register, command or
+    /// structure, the value and the section.
+    #[must_use]
+    pub fn complaints(&self) -> &[String] {
+        &self.complaints
+    }
+
+    /// Commands taken and events recorded since the last call.
+    pub fn trace(&mut self) -> Vec<Trace> {
+        std::mem::take(&mut self.trace)
+    }
+
+    /// Makes something hang, or lets it go on: what waited is then done at once.
+    pub fn set_hang(&mut self, hang: Hang) {
+        self.hang = hang;
+        if hang != Hang::Cr0Ack {
+            self.regs.put(offset::IRQ_CTRLACK, self.regs.get(offset::IRQ_CTRL));
+            self.update_cr0();
+        }
+        if hang != Hang::Gbpa {
+            let value = self.regs.get(offset::GBPA) & !gbpa::UPDATE.mask();
+            self.regs.put(offset::GBPA, value);
+        }
+        self.process_commands();
+    }
+
+    /// Notes a driver mistake.
+    pub(crate) fn complain(&mut self, text: String) {
+        self.complaints.push(text);
+    }
+}

@@ -1,0 +1,154 @@
+//! Stage 1 table walks: VA to IPA or PA (IHI 0070 3.4, 5.4, 7.3.22; DDI 0487 D8.2, D8.3).
+
+use crate::access::{Class, Fault};
+use crate::bus::Bus;
+use crate::cd::{Cd, Half};
+use crate::event::{Request, Site, id};
+use crate::geometry::{Granule, Kind, Tables};
+use crate::layout::{cd, leaf1};
+use crate::model::Model;
+use crate::perms::Stage1Perms;
+use crate::profile::fits;
+use crate::ste::Ste;
+use crate::tlb::{Table, Tag, World};
+use crate::walk2::Purpose;
+
+/// Bits 63:59 of table descriptors: NSTable, APTable, UXNTable, PXNTable.
+const HIERARCHY: u64 = 0x1f << 59;
+
+/// Everything a stage 1 walk depends on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Walk<'a> {
+    pub(crate) request: &'a Request,
+    pub(crate) entry: &'a Ste,
+    pub(crate) context: &'a Cd,
+    /// Tag of the address space; its ASID is that of the CD.
+    pub(crate) tag: Tag,
+    /// Address after Top Byte Ignore.
+    pub(crate) va: u64,
+    pub(crate) half: Half,
+}
+
+/// Result of a stage 1 walk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stage1Leaf {
+    pub(crate) granule: Granule,
+    pub(crate) level: i32,
+    /// Start of the leaf in VA space.
+    pub(crate) base: u64,
+    pub(crate) log2: u32,
+    /// Output address of `base`: an IPA when nested.
+    pub(crate) output: u64,
+    pub(crate) global: bool,
+    pub(crate) perms: Stage1Perms,
+}
+
+impl<B: Bus> Model<B> {
+    /// Walks; access flag faults included, permissions not.
+    pub(crate) fn walk_stage1(&mut self, w: &Walk<'_>) -> Result<Stage1Leaf, Fault> {
+        let policy = w.context.policy();
+        let tables = w.context.tables(w.half, &self.profile).filter(|t| {
+            // The bits above the input size must all equal the half's sign, and walks must be enabled (5.4.1.1).
+            let sign = if w.half == Half::High { !w.va } else { w.va };
+            !w.context.disabled(w.half, w.tag.world) && fits(sign, t.input_bits)
+        });
+        let Some(tables) = tables else {
+            return Err(self.translation_fault(id::F_TRANSLATION, w.request, &Site::STAGE1, policy));
+        };
+        let (mut level, mut table, mut hierarchy) = match self.tlb.table(&w.tag, tables.granule, w.va) {
+            Some(hit) => (hit.level + 1, hit.next, hit.hierarchy),
+            None => (tables.start_level, tables.start_table(), 0),
+        };
+        loop {
+            let at = tables.descriptor(table, level, w.va);
+            let pa = self.table_address(w, at, Purpose::TableRead)?;
+            let Some(word) = self.bus.read64(pa) else { return Err(self.table_aborted(w, pa)) };
+            let descriptor = tables.decode(word);
+            let kind = tables.kind(descriptor, level);
+            let log2 = tables.granule.level_shift(level);
+            let low = if kind == Kind::Leaf { log2 } else { tables.granule.shift() };
+            let next = tables.output(descriptor, low);
+            if kind == Kind::Invalid {
+                return Err(self.translation_fault(id::F_TRANSLATION, w.request, &Site::STAGE1, policy));
+            }
+            if !fits(next, tables.output_bits) {
+                return Err(self.translation_fault(id::F_ADDR_SIZE, w.request, &Site::STAGE1, policy));
+            }
+            let base = w.va & !((1 << log2) - 1);
+            if kind == Kind::Table {
+                if !w.context.had(w.half, &self.profile) {
+                    hierarchy |= descriptor & HIERARCHY;
+                }
+                let step = Table { tag: w.tag, granule: tables.granule, level, base, log2, next, hierarchy };
+                self.tlb.put_table(step);
+                (level, table) = (level + 1, next);
+                continue;
+            }
+            let descriptor = self.stage1_flags(w, &tables, at, descriptor, hierarchy)?;
+            let perms = Stage1Perms::new(descriptor, hierarchy, w.context, w.tag.world, &self.profile);
+            // nG is not used in the EL2 world, which has no ASIDs.
+            let global = w.tag.world == World::El2 || !leaf1::NG.is_set(&[descriptor]);
+            return Ok(Stage1Leaf {
+                granule: tables.granule,
+                level,
+                base,
+                log2,
+                output: next,
+                global,
+                perms,
+            });
+        }
+    }
+
+    /// Physical address of a stage 1 descriptor.
+    fn table_address(&mut self, w: &Walk<'_>, at: u64, purpose: Purpose) -> Result<u64, Fault> {
+        if w.tag.nested {
+            let found = self.stage2(w.request, w.entry, at, purpose)?;
+            Ok(found.pa + (at - found.base))
+        } else {
+            Ok(at)
+        }
+    }
+
+    /// F_WALK_EABT at stage 1: CLASS is TT although it is a stage 1 fault (7.3.12).
+    fn table_aborted(&mut self, w: &Walk<'_>, pa: u64) -> Fault {
+        let site = Site { class: Class::Tt, ..Site::STAGE1 };
+        self.walk_aborted(w.request, &site, pa)
+    }
+
+    /// Access flag and dirty state of a leaf: fault, ignore, or hardware update (5.4 AFFD, HA; 3.13). A descriptor is
+    /// made dirty only by a write that it permits. Returns the descriptor as it is afterwards.
+    fn stage1_flags(
+        &mut self,
+        w: &Walk<'_>,
+        tables: &Tables,
+        at: u64,
+        descriptor: u64,
+        hierarchy: u64,
+    ) -> Result<u64, Fault> {
+        let mut updated = descriptor;
+        if !leaf1::AF.is_set(&[descriptor]) {
+            if w.context.access_updates() {
+                updated |= leaf1::AF.mask();
+            } else if !w.context.flag(cd::AFFD) {
+                return Err(self.translation_fault(
+                    id::F_ACCESS,
+                    w.request,
+                    &Site::STAGE1,
+                    w.context.policy(),
+                ));
+            }
+        }
+        let perms = Stage1Perms::new(descriptor, hierarchy, w.context, w.tag.world, &self.profile);
+        if w.request.need.write && perms.clean && perms.allow(w.request.need) {
+            updated &= !leaf1::AP_RDONLY.mask();
+        }
+        if updated != descriptor {
+            let pa = self.table_address(w, at, Purpose::TableWrite)?;
+            if self.bus.write64(pa, tables.decode(updated)).is_none() {
+                return Err(self.table_aborted(w, pa));
+            }
+        }
+        Ok(updated)
+    }
+}
