@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use smmu_regs::layout::FieldInfo;
+use smmu_regs::platform::RegisterOffset;
 use smmu_regs::registers::*;
 use std::collections::BTreeMap;
 
@@ -101,4 +102,17 @@ fn setters_refuse_what_does_not_fit() {
     let base = StrtabBase::new().try_with_address(StrtabBase::ADDR, 0x00ff_0000_0000_0040).unwrap();
     assert_eq!(base.address(StrtabBase::ADDR), 0x00ff_0000_0000_0040);
     assert_eq!(base.with(StrtabBase::RA, true).into_bits(), 0x40ff_0000_0000_0040);
+}
+
+#[test]
+fn every_register_is_found_by_its_place() {
+    for (name, fact) in facts() {
+        let page = if fact.offset < 0x1_0000 { RegisterOffset::page0 } else { RegisterOffset::page1 };
+        let at = page(u16::try_from(fact.offset & 0xffff).unwrap());
+        let (field, lsb, _) = fact.fields.last().unwrap();
+        let found = describe(at, 1 << lsb).unwrap();
+        assert_eq!((found.name(), found.width()), (name.as_str(), fact.width));
+        assert!(found.to_string().contains(field), "{found} lacks {field}");
+    }
+    assert!(describe(RegisterOffset::page0(0x3c), 0).is_none());
 }

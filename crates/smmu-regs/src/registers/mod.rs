@@ -4,12 +4,14 @@
 //! [`Mmio`]. Positions are proven against the facts in `tests/facts/registers.txt`.
 
 mod control;
+mod describe;
 mod ident;
 mod interrupt;
 mod queue;
 mod table;
 
 pub use control::*;
+pub use describe::{Described, describe};
 pub use ident::*;
 pub use interrupt::*;
 pub use queue::*;

@@ -1,0 +1,380 @@
+//! The driver: bring-up, domains, attaching, mapping, events, shutdown.
+
+use crate::domain::Space;
+use crate::tags::Tags;
+use crate::{Domain, DomainKind, DriverError};
+use alloc::vec::Vec;
+use core::time::Duration;
+use io_pgtable_lpae::{Attributes, Concatenation, Gather, PageTable, Regime, TableConfig};
+use smmu_cmds::queue::Drained;
+use smmu_cmds::{Command, CommandQueue, EventQueue, RawEvent};
+use smmu_regs::caps::Hints;
+use smmu_regs::lifecycle::{Bases, Enabled, Probed};
+use smmu_regs::platform::Platform;
+use smmu_regs::vmsa::{Granule, IovaRange};
+use smmu_regs::{Asid, Caps, Feature, InstanceId, PhysAddr, StreamId, SubstreamId, Vmid};
+use smmu_ste::cd::CdFaultMode;
+use smmu_ste::ste::{Ats, FaultMode, GuestSte, Stage1Config, Stage2Config, StreamWorld, WithoutSubstream};
+use smmu_ste::table::{Progress, StreamTableShape, Updated};
+use smmu_ste::{CdConfig, CdTable, Ste, SteConfig, StreamTable};
+use smmu_tlbi::range::Rules;
+use smmu_tlbi::{InvalidateError, RangeSupport, Tag, invalidate, invalidate_and_reclaim};
+
+/// What a driver decides.
+#[derive(Debug, Clone, Copy)]
+pub struct Config {
+    /// Which SMMU of the system.
+    pub instance: InstanceId,
+    /// What firmware says about it.
+    pub hints: Hints,
+    /// log2 of the command queue's entries.
+    pub command_queue_log2: u8,
+    /// log2 of the event queue's entries.
+    pub event_queue_log2: u8,
+    /// Bits of StreamID that occur.
+    pub stream_id_bits: u8,
+    /// How long to wait for the SMMU.
+    pub timeout: Duration,
+}
+
+/// What a driver tells an observer while it works.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Notice<'a> {
+    /// The ID registers have been read.
+    Probed(&'a Caps),
+    /// The stream table has been laid out.
+    StreamTable(StreamTableShape),
+    /// An STE or a CD is being changed.
+    Update(Progress<'a>),
+    /// A command has been queued; `None`: a `CMD_SYNC` has completed.
+    Command(Option<&'a Command>),
+}
+
+/// A driver of one SMMU.
+#[derive(Debug)]
+pub struct Driver<P> {
+    p: P,
+    smmu: Enabled,
+    commands: CommandQueue,
+    events: EventQueue,
+    streams: StreamTable,
+    asids: Tags,
+    vmids: Tags,
+    rules: Rules,
+    timeout: Duration,
+}
+
+impl<P: Platform> Driver<P> {
+    /// Takes the SMMU over and enables it. Every stream aborts until it is attached.
+    ///
+    /// # Errors
+    /// The SMMU cannot be driven, does not answer, or there is no memory.
+    pub fn bring_up(p: P, config: &Config, observe: &mut dyn FnMut(Notice<'_>)) -> Result<Self, DriverError> {
+        let timeout = config.timeout;
+        let probed = Probed::probe(&p, config.instance, &config.hints)?;
+        let caps = *probed.caps();
+        observe(Notice::Probed(&caps));
+        let shape = StreamTableShape::choose(&caps, config.stream_id_bits)?;
+        observe(Notice::StreamTable(shape));
+
+        let streams = StreamTable::new(&p, &caps, shape)?;
+        let mut commands = CommandQueue::new(&p, &caps, config.instance, config.command_queue_log2)?;
+        let events = EventQueue::new(&p, &caps, config.event_queue_log2)?;
+        let (stream_table, stream_table_shape) = streams.registers()?;
+        let bases = Bases {
+            stream_table,
+            stream_table_shape,
+            command_queue: commands.base_register()?,
+            event_queue: events.base_register()?,
+        };
+        let ready = probed.quiesce(&p, timeout)?.configure(&p, &bases).enable_commands(&p, timeout)?;
+        // Whatever the SMMU still holds from before is dropped before it translates again.
+        let mut stale = [Some(Command::CfgiAll), Some(Command::TlbiNsnhAll), None];
+        if caps.has(Feature::Hyp) {
+            stale[2] = Some(Command::TlbiEl2All);
+        }
+        for command in stale.iter().flatten() {
+            observe(Notice::Command(Some(command)));
+            commands.push(&p, command, timeout)?;
+        }
+        let invalidated = commands.sync(&p, timeout)?;
+        observe(Notice::Command(None));
+        let smmu = ready.enable(&p, invalidated, timeout)?;
+        Ok(Self {
+            p,
+            smmu,
+            commands,
+            events,
+            streams,
+            asids: Tags::new(caps.asid_bits),
+            vmids: Tags::new(caps.vmid_bits),
+            rules: Rules::new(RangeSupport::of(&caps)),
+            timeout,
+        })
+    }
+
+    /// The platform.
+    pub const fn platform(&self) -> &P {
+        &self.p
+    }
+
+    /// What the SMMU can do.
+    pub const fn caps(&self) -> &Caps {
+        self.smmu.caps()
+    }
+
+    /// The STE of a stream, as it is in memory.
+    ///
+    /// # Errors
+    /// The stream is beyond the table.
+    pub fn ste(&self, stream: StreamId) -> Result<Option<Ste>, DriverError> {
+        Ok(self.streams.get(&self.p, stream)?)
+    }
+
+    /// A new address space with 4K pages: of 39 input bits at stage 1, of the SMMU's own size (or 40) at stage 2.
+    ///
+    /// # Errors
+    /// No memory, no tag, or the SMMU lacks the stage.
+    pub fn domain(&mut self, kind: DomainKind) -> Result<Domain, DriverError> {
+        let caps = *self.smmu.caps();
+        let output = caps.oas.min(smmu_regs::AddressSize::Bits48);
+        let config = match kind {
+            DomainKind::Stage1 => TableConfig::ttb0(Granule::Size4K, 39, output)?,
+            // 39 bits need no concatenated tables, which not every emulator gets right.
+            DomainKind::Stage2 => TableConfig::stage2(
+                Granule::Size4K,
+                caps.stage2_input_bits().min(39),
+                output,
+                Concatenation::WhenRequired,
+            )?,
+        };
+        let config = if caps.has(Feature::Coherent) { config } else { config.non_coherent() };
+        let table = PageTable::new(config, &self.p)?;
+        let space = match kind {
+            DomainKind::Stage1 => {
+                let asid = Asid::new(self.asids.take()?);
+                let mut cds = CdTable::new(&self.p, &caps, 0)?;
+                let Regime::Stage1(regime) = table.regime() else { return Err(DriverError::WrongKind) };
+                let cd = CdConfig { regime, asid, faults: CdFaultMode::Terminate, private_asid: true };
+                cds.set_before_use(&self.p, SubstreamId::ZERO, &cd.encode(&caps)?)?;
+                Space::Stage1 { cds, asid }
+            }
+            DomainKind::Stage2 => Space::Stage2 { vmid: Vmid::new(self.vmids.take()?) },
+        };
+        Ok(Domain { table, space, streams: Vec::new(), nesting: false })
+    }
+
+    /// Attaches a stream to a domain, from whatever it was attached to before. `from` is that domain, if any.
+    ///
+    /// # Errors
+    /// The SMMU lacks what the domain needs, or the update failed.
+    pub fn attach(
+        &mut self,
+        stream: StreamId,
+        domain: &mut Domain,
+        from: Option<&mut Domain>,
+        observe: &mut dyn FnMut(Notice<'_>),
+    ) -> Result<Updated, DriverError> {
+        let config = match &domain.space {
+            Space::Stage1 { cds, .. } => SteConfig::Stage1(Stage1Config {
+                cd_table: cds.pointer(WithoutSubstream::Terminate),
+                world: StreamWorld::El1(Vmid::new(0)),
+                may_stall: false,
+                ats: Ats::Disabled,
+            }),
+            Space::Stage2 { .. } => SteConfig::Stage2(self.stage2(domain)?),
+        };
+        let ste = config.encode(self.smmu.caps())?;
+        // The domain knows of the stream before the stream can use it, so no invalidation misses it.
+        domain.streams.push(stream);
+        self.set(stream, &ste, from, observe)
+    }
+
+    /// Attaches a stream to a stage-2 domain with a guest's stage 1 on top, as the guest's STE `words` say.
+    ///
+    /// # Errors
+    /// The guest's STE must be refused, or as [`Driver::attach`].
+    pub fn attach_guest(
+        &mut self,
+        stream: StreamId,
+        domain: &mut Domain,
+        words: [u64; 2],
+        observe: &mut dyn FnMut(Notice<'_>),
+    ) -> Result<Updated, DriverError> {
+        let config = match GuestSte::new(words)? {
+            GuestSte::Abort => SteConfig::Abort,
+            GuestSte::Bypass => SteConfig::Stage2(self.stage2(domain)?),
+            GuestSte::Translate(guest) => SteConfig::Nested { guest, stage2: self.stage2(domain)? },
+        };
+        let ste = config.encode(self.smmu.caps())?;
+        if !domain.streams.contains(&stream) {
+            domain.streams.push(stream);
+        }
+        // From now on translations of both stages may be cached combined.
+        domain.nesting |= matches!(config, SteConfig::Nested { .. });
+        self.set(stream, &ste, None, observe)
+    }
+
+    /// Blocks a stream: its transactions abort, silently.
+    ///
+    /// # Errors
+    /// The update failed.
+    pub fn block(
+        &mut self,
+        stream: StreamId,
+        from: Option<&mut Domain>,
+        observe: &mut dyn FnMut(Notice<'_>),
+    ) -> Result<Updated, DriverError> {
+        let ste = SteConfig::Abort.encode(self.smmu.caps())?;
+        self.set(stream, &ste, from, observe)
+    }
+
+    fn stage2(&self, domain: &Domain) -> Result<Stage2Config, DriverError> {
+        let (Space::Stage2 { vmid }, Regime::Stage2(regime)) = (&domain.space, domain.table.regime()) else {
+            return Err(DriverError::WrongKind);
+        };
+        let faults = FaultMode::Terminate;
+        Ok(Stage2Config { regime, vmid: *vmid, faults, ats: Ats::Disabled, protect_walks: true })
+    }
+
+    fn set(
+        &mut self,
+        stream: StreamId,
+        ste: &Ste,
+        from: Option<&mut Domain>,
+        observe: &mut dyn FnMut(Notice<'_>),
+    ) -> Result<Updated, DriverError> {
+        let (p, timeout) = (&self.p, self.timeout);
+        self.streams.ensure(p, &mut self.commands, stream, timeout)?;
+        let updated = self.streams.set(p, &mut self.commands, stream, ste, timeout, |progress| {
+            observe(Notice::Update(progress));
+        })?;
+        if let Some(from) = from {
+            from.streams.retain(|other| *other != stream);
+        }
+        Ok(updated)
+    }
+
+    /// Maps `range` of a domain to physical memory from `to` on.
+    ///
+    /// # Errors
+    /// See [`io_pgtable_lpae::MapError`]: nothing has changed then.
+    pub fn map(
+        &mut self,
+        domain: &mut Domain,
+        range: IovaRange,
+        to: PhysAddr,
+        attributes: Attributes,
+    ) -> Result<(), DriverError> {
+        Ok(domain.table.map(&self.p, range, to, attributes)?)
+    }
+
+    /// Unmaps `range` of a domain. When it returns, no device reaches the memory any more.
+    ///
+    /// # Errors
+    /// Something in the range is not mapped (nothing has changed), or the invalidation failed.
+    pub fn unmap(
+        &mut self,
+        domain: &mut Domain,
+        range: IovaRange,
+        observe: &mut dyn FnMut(Notice<'_>),
+    ) -> Result<(), DriverError> {
+        let mut gather = Gather::new();
+        let unmapped = domain.table.unmap(&self.p, range, &mut gather);
+        self.flush(domain, gather, observe)?;
+        unmapped?;
+        Ok(())
+    }
+
+    fn flush(
+        &mut self,
+        domain: &Domain,
+        gather: Gather,
+        observe: &mut dyn FnMut(Notice<'_>),
+    ) -> Result<(), DriverError> {
+        let (p, tags) = (&self.p, [domain.tag()]);
+        invalidate_and_reclaim(
+            p,
+            &mut self.commands,
+            gather,
+            &self.rules,
+            &tags,
+            &[],
+            self.timeout,
+            |command| {
+                observe(Notice::Command(command));
+            },
+        )?;
+        Ok(())
+    }
+
+    /// Destroys a domain that no stream uses: its whole tag is invalidated, then table and tag come back.
+    ///
+    /// # Errors
+    /// A stream is still attached, or the invalidation failed: the domain's memory then stays out of use.
+    pub fn destroy(&mut self, domain: Domain) -> Result<(), DriverError> {
+        if let Some(stream) = domain.streams.first() {
+            return Err(DriverError::InUse { stream: *stream });
+        }
+        let tag = domain.tag();
+        let first = self.commands.accepted();
+        self.commands.push(&self.p, &tag.whole(), self.timeout)?;
+        let receipt = self.commands.sync(&self.p, self.timeout)?;
+        let ticket = self.commands.ticket_since(first);
+        let quarantine = domain.table.destroy(&self.p).after_one(ticket);
+        match quarantine.open(&[receipt]) {
+            Ok(tables) => {
+                tables.reclaim(&self.p).map_err(InvalidateError::Reclaim)?;
+            }
+            Err(quarantine) => {
+                return Err(InvalidateError::Lost(quarantine).into());
+            }
+        }
+        match domain.space {
+            Space::Stage1 { cds, asid } => {
+                self.p.free(cds.into_pages());
+                self.asids.give_back(asid.get());
+            }
+            Space::Stage2 { vmid } => self.vmids.give_back(vmid.get()),
+        }
+        Ok(())
+    }
+
+    /// Hands every waiting event to `handle`.
+    ///
+    /// # Errors
+    /// The queue's pointers are impossible.
+    pub fn events(&mut self, handle: impl FnMut(RawEvent)) -> Result<Drained, DriverError> {
+        Ok(self.events.drain(&self.p, handle)?)
+    }
+
+    /// Invalidates part of a guest's own translations, as a guest's command would ask.
+    ///
+    /// # Errors
+    /// The queue failed.
+    pub fn invalidate_guest(
+        &mut self,
+        domain: &Domain,
+        what: &io_pgtable_lpae::Invalidation,
+        guest_asid: Asid,
+    ) -> Result<(), DriverError> {
+        let Space::Stage2 { vmid } = domain.space else { return Err(DriverError::WrongKind) };
+        let tags = [Tag::Stage1 { vmid, asid: guest_asid }];
+        let _ = invalidate(&self.p, &mut self.commands, what, &self.rules, &tags, &[], self.timeout, |_| {})?;
+        Ok(())
+    }
+
+    /// Disables the SMMU, all traffic aborting, and gives all memory back. Destroy the domains first.
+    ///
+    /// # Errors
+    /// The SMMU does not answer: nothing is given back.
+    pub fn shut_down(self) -> Result<P, DriverError> {
+        let Self { p, smmu, commands, events, streams, timeout, .. } = self;
+        let _off = smmu.disable(&p, timeout)?;
+        p.free(commands.into_pages());
+        p.free(events.into_pages());
+        streams.free(&p)?;
+        Ok(p)
+    }
+}

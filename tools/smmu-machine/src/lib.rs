@@ -1,0 +1,60 @@
+//! Machines with an SMMUv3: the same driver code runs on the software model and on QEMU.
+//!
+//! Each machine implements the three platform traits of `smmu-regs` and adds what only a test bench has: devices that do
+//! DMA on demand. `smmu-model` and `smmu-qemu` know nothing of the crates under `crates/`; this adapter does.
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod allocator;
+mod error;
+mod model;
+mod qemu;
+mod ram;
+
+pub use error::MachineError;
+pub use model::ModelMachine;
+pub use qemu::QemuMachine;
+pub use ram::{GuestRam, RamError};
+
+use smmu_regs::platform::{Clock, Memory, Mmio};
+use smmu_regs::{PhysAddr, StreamId};
+
+/// A machine: an SMMU, memory, time, and devices.
+pub trait Machine: Mmio + Memory + Clock {
+    /// What it is, for a person.
+    fn name(&self) -> String;
+
+    /// The StreamIDs of its devices.
+    fn devices(&self) -> Vec<StreamId>;
+
+    /// Device number `device` reads four bytes at `iova`, complements them and writes them back: so what changed in
+    /// memory tells where its read and its write went. An access that the SMMU terminates changes nothing.
+    ///
+    /// # Errors
+    /// There is no such device, or the machine has failed. A terminated access is no error.
+    fn dma_invert(&self, device: usize, iova: u64) -> Result<(), MachineError>;
+
+    /// The first thing that broke, if anything did: registers read as ones from then on.
+    fn failure(&self) -> Option<MachineError>;
+
+    /// Mistakes of the driver that the machine noticed.
+    fn complaints(&self) -> Vec<String>;
+
+    /// The machine's memory, for looking at it from outside.
+    fn ram(&self) -> &GuestRam;
+
+    /// The 32-bit word at `address`, which is 4-byte aligned.
+    ///
+    /// # Errors
+    /// The address is not RAM.
+    fn peek32(&self, address: PhysAddr) -> Result<u32, MachineError> {
+        Ok(self.ram().peek32(address)?)
+    }
+
+    /// Writes the 32-bit word at `address`, which is 4-byte aligned.
+    ///
+    /// # Errors
+    /// The address is not RAM.
+    fn poke32(&self, address: PhysAddr, value: u32) -> Result<(), MachineError> {
+        Ok(self.ram().poke32(address, value)?)
+    }
+}

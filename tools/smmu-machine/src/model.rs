@@ -1,0 +1,167 @@
+//! The software model as a machine.
+
+use crate::ram::{GuestRam, OwnWords, Words};
+use crate::{Machine, MachineError};
+use smmu_model::{Access, Bus, Hang, Model, Profile, Trace, Width};
+use smmu_regs::platform::{AllocationError, Clock, Dword, Memory, MemoryError, Mmio, Pages, RegisterOffset};
+use smmu_regs::{PhysAddr, StreamId};
+use std::sync::atomic::{Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Where the model's RAM starts: where QEMU's does.
+const RAM_BASE: u64 = 0x4000_0000;
+/// How much there is.
+const RAM_BYTES: u64 = 128 << 20;
+
+/// The model, its memory and its devices.
+pub struct ModelMachine {
+    model: Mutex<Model<RamBus>>,
+    ram: Arc<GuestRam>,
+    streams: Vec<StreamId>,
+    started: Instant,
+}
+
+/// The model's way to memory.
+struct RamBus(Arc<GuestRam>);
+
+impl Bus for RamBus {
+    fn read64(&self, pa: u64) -> Option<u64> {
+        match self.0.words(PhysAddr::new(pa), 1) {
+            Ok([word]) => Some(word.load()),
+            _ => None,
+        }
+    }
+
+    fn write64(&self, pa: u64, value: u64) -> Option<()> {
+        match self.0.words(PhysAddr::new(pa), 1) {
+            Ok([word]) => {
+                word.store(value);
+                Some(())
+            }
+            _ => None,
+        }
+    }
+
+    fn read32(&self, pa: u64) -> Option<u32> {
+        self.0.peek32(PhysAddr::new(pa)).ok()
+    }
+
+    fn write32(&self, pa: u64, value: u32) -> Option<()> {
+        self.0.poke32(PhysAddr::new(pa), value).ok()
+    }
+}
+
+impl ModelMachine {
+    /// A model of `profile` with a device for each of `streams`.
+    #[must_use]
+    pub fn new(profile: Profile, streams: &[StreamId]) -> Self {
+        let words: Arc<dyn Words> = Arc::new(OwnWords::new(RAM_BYTES));
+        let ram = Arc::new(GuestRam::new(words, RAM_BASE));
+        Self {
+            model: Mutex::new(Model::new(profile, RamBus(Arc::clone(&ram)))),
+            ram,
+            streams: streams.to_vec(),
+            started: Instant::now(),
+        }
+    }
+
+    fn model(&self) -> MutexGuard<'_, Model<RamBus>> {
+        self.model.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes something never answer, for tests of deadlines.
+    pub fn set_hang(&self, hang: Hang) {
+        self.model().set_hang(hang);
+    }
+
+    /// What the model consumed and recorded since the last call.
+    pub fn trace(&self) -> Vec<Trace> {
+        self.model().trace()
+    }
+}
+
+impl Mmio for ModelMachine {
+    fn read32(&self, at: RegisterOffset) -> u32 {
+        (self.model().read(at.from_base(), Width::W32) & u64::from(u32::MAX)) as u32
+    }
+
+    fn write32(&self, at: RegisterOffset, value: u32) {
+        self.model().write(at.from_base(), Width::W32, u64::from(value));
+    }
+
+    fn read64(&self, at: RegisterOffset) -> u64 {
+        self.model().read(at.from_base(), Width::W64)
+    }
+
+    fn write64(&self, at: RegisterOffset, value: u64) {
+        self.model().write(at.from_base(), Width::W64, value);
+    }
+}
+
+// SAFETY: the allocator hands each block out once and takes back only what is out; blocks are zeroed and aligned; `words`
+// gives the machine's own words or an error; the model reads the very same words under a lock that a register write
+// takes, so stores made before `publish` (a full fence) are visible to it; 64-bit atomicity is claimed, no more.
+unsafe impl Memory for ModelMachine {
+    fn allocate(&self, bytes: u64, align: u64) -> Result<Pages, AllocationError> {
+        self.ram.allocate(bytes, align)
+    }
+
+    fn free(&self, pages: Pages) {
+        self.ram.free(pages);
+    }
+
+    fn words(&self, address: PhysAddr, count: usize) -> Result<&[Dword], MemoryError> {
+        self.ram.words(address, count)
+    }
+
+    fn publish(&self) {
+        fence(Ordering::SeqCst);
+    }
+}
+
+impl Clock for ModelMachine {
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+impl Machine for ModelMachine {
+    fn name(&self) -> String {
+        format!("software model, profile \"{}\"", self.model().profile().name)
+    }
+
+    fn devices(&self) -> Vec<StreamId> {
+        self.streams.clone()
+    }
+
+    fn dma_invert(&self, device: usize, iova: u64) -> Result<(), MachineError> {
+        let devices = self.streams.len();
+        let stream = self.streams.get(device).ok_or(MachineError::Device { device, devices })?;
+        let read = Access {
+            sid: stream.get(),
+            ssid: None,
+            iova,
+            write: false,
+            instruction: false,
+            privileged: false,
+        };
+        let mut model = self.model();
+        // As QEMU's device does: a read that is terminated leaves zeros in its buffer, and the write is still tried.
+        let value = model.dma_read32(&read).unwrap_or(0);
+        let _terminated = model.dma_write32(&Access { write: true, ..read }, !value);
+        Ok(())
+    }
+
+    fn failure(&self) -> Option<MachineError> {
+        None
+    }
+
+    fn complaints(&self) -> Vec<String> {
+        self.model().complaints().to_vec()
+    }
+
+    fn ram(&self) -> &GuestRam {
+        &self.ram
+    }
+}
