@@ -1,3 +1,11 @@
 //! The `smmu-inspect` command-line tool.
+//!
+//! Exit code 0: all is well; 1: something failed; 2: the command line is wrong.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

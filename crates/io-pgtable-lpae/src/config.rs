@@ -1,0 +1,278 @@
+//! What a table is: everything that an SMMU has to agree with before it can walk it.
+
+use crate::geometry::{Concatenation, Geometry};
+use core::fmt;
+use smmu_regs::AddressSize;
+use smmu_regs::vmsa::{Granule, HardwareUpdate, IovaRange, Level, LevelSet, WalkAttributes};
+
+/// Which table of which stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Stage 1, lower half of the address space (`CD.TTB0`).
+    Ttb0,
+    /// Stage 1, upper half: addresses whose bits above the input size are all ones (`CD.TTB1`).
+    Ttb1,
+    /// Stage 2 (`STE.S2TTB`).
+    Stage2,
+}
+
+/// What a table is. Two tables with equal configurations are walked in the same way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TableConfig {
+    stage: Stage,
+    geometry: Geometry,
+    output: AddressSize,
+    coherent: bool,
+    walk: WalkAttributes,
+    fwb: bool,
+    update: HardwareUpdate,
+    leaf_levels: LevelSet,
+}
+
+impl TableConfig {
+    /// A stage-1 table for the lower half: `input_bits` bits of virtual address.
+    ///
+    /// # Errors
+    /// A size that the architecture or this crate does not have.
+    pub const fn ttb0(granule: Granule, input_bits: u32, output: AddressSize) -> Result<Self, ConfigError> {
+        match Geometry::stage1(granule, input_bits) {
+            Ok(geometry) => Self::new(Stage::Ttb0, geometry, output),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A stage-1 table for the upper half: `input_bits` bits below 2^64.
+    ///
+    /// # Errors
+    /// A size that the architecture or this crate does not have.
+    pub const fn ttb1(granule: Granule, input_bits: u32, output: AddressSize) -> Result<Self, ConfigError> {
+        match Geometry::stage1(granule, input_bits) {
+            Ok(geometry) => Self::new(Stage::Ttb1, geometry, output),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A stage-2 table: `input_bits` bits of intermediate physical address, no more than the output has.
+    ///
+    /// # Errors
+    /// A size that the architecture or this crate does not have.
+    pub const fn stage2(
+        granule: Granule,
+        input_bits: u32,
+        output: AddressSize,
+        concatenation: Concatenation,
+    ) -> Result<Self, ConfigError> {
+        match Geometry::stage2(granule, input_bits, output, concatenation) {
+            Ok(geometry) => Self::new(Stage::Stage2, geometry, output),
+            Err(error) => Err(error),
+        }
+    }
+
+    const fn new(stage: Stage, geometry: Geometry, output: AddressSize) -> Result<Self, ConfigError> {
+        if output.bits() > 48 {
+            return Err(ConfigError::Unsupported { granule: geometry.granule(), bits: output.bits() });
+        }
+        Ok(Self {
+            stage,
+            geometry,
+            output,
+            coherent: true,
+            walk: WalkAttributes::COHERENT,
+            fwb: false,
+            update: HardwareUpdate::None,
+            leaf_levels: geometry.leaf_levels(),
+        })
+    }
+
+    /// For SMMUs whose walks do not snoop the CPU's caches (`IDR0.COHACC` = 0): every store is cleaned to memory.
+    #[must_use]
+    pub const fn non_coherent(mut self) -> Self {
+        self.coherent = false;
+        self.walk = WalkAttributes::NON_COHERENT;
+        self
+    }
+
+    /// Walk attributes other than those that coherence suggests.
+    #[must_use]
+    pub const fn with_walk(mut self, walk: WalkAttributes) -> Self {
+        self.walk = walk;
+        self
+    }
+
+    /// Stage-2 descriptors that force the memory type (`STE.S2FWB`, D8.6.6; needs `IDR3.FWB`).
+    ///
+    /// # Errors
+    /// [`ConfigError::FwbAtStage1`].
+    pub const fn with_fwb(mut self) -> Result<Self, ConfigError> {
+        if !matches!(self.stage, Stage::Stage2) {
+            return Err(ConfigError::FwbAtStage1);
+        }
+        self.fwb = true;
+        Ok(self)
+    }
+
+    /// What hardware updates in descriptors. With dirty state, writable leaves get `DBM` and are born dirty.
+    ///
+    /// # Errors
+    /// [`ConfigError::UnsupportedUpdate`]: the access flag of table descriptors.
+    pub const fn with_update(mut self, update: HardwareUpdate) -> Result<Self, ConfigError> {
+        if matches!(update, HardwareUpdate::TableAccessFlag) {
+            return Err(ConfigError::UnsupportedUpdate { update });
+        }
+        self.update = update;
+        Ok(self)
+    }
+
+    /// Leaves only at `levels`: pages, and fewer block sizes than there are.
+    ///
+    /// # Errors
+    /// [`ConfigError::LeafLevel`]: no pages, or a level that has no leaves in this table.
+    pub fn with_leaf_levels(mut self, levels: LevelSet) -> Result<Self, ConfigError> {
+        if !levels.contains(Level::THREE) {
+            return Err(ConfigError::LeafLevel { level: Level::THREE });
+        }
+        let possible = self.geometry.leaf_levels();
+        if let Some(level) = levels.iter().find(|level| !possible.contains(*level)) {
+            return Err(ConfigError::LeafLevel { level });
+        }
+        self.leaf_levels = levels;
+        Ok(self)
+    }
+
+    /// Which table of which stage.
+    #[must_use]
+    pub const fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// The shape of the tree.
+    #[must_use]
+    pub const fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    /// The granule.
+    #[must_use]
+    pub const fn granule(&self) -> Granule {
+        self.geometry.granule()
+    }
+
+    /// Output address size.
+    #[must_use]
+    pub const fn output(&self) -> AddressSize {
+        self.output
+    }
+
+    /// Whether walks snoop the CPU's caches.
+    #[must_use]
+    pub const fn is_coherent(&self) -> bool {
+        self.coherent
+    }
+
+    /// How the SMMU reads the tables.
+    #[must_use]
+    pub const fn walk(&self) -> WalkAttributes {
+        self.walk
+    }
+
+    /// Whether stage-2 descriptors force the memory type.
+    #[must_use]
+    pub const fn fwb(&self) -> bool {
+        self.fwb
+    }
+
+    /// What hardware updates in descriptors.
+    #[must_use]
+    pub const fn update(&self) -> HardwareUpdate {
+        self.update
+    }
+
+    /// Levels at which `map` puts leaves.
+    #[must_use]
+    pub const fn leaf_levels(&self) -> LevelSet {
+        self.leaf_levels
+    }
+
+    /// All addresses that the table translates.
+    #[must_use]
+    pub const fn input(&self) -> IovaRange {
+        let low = 1u64.wrapping_shl(self.geometry.input_bits()).wrapping_sub(1);
+        let range = match self.stage {
+            Stage::Ttb0 | Stage::Stage2 => IovaRange::new(0, low),
+            Stage::Ttb1 => IovaRange::new(!low, u64::MAX),
+        };
+        match range {
+            Ok(range) => range,
+            Err(_) => IovaRange::ALL,
+        }
+    }
+}
+
+/// Why a table cannot be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// No table has that many input bits.
+    InputBits {
+        /// The granule.
+        granule: Granule,
+        /// Input bits asked for.
+        input_bits: u32,
+        /// The fewest there can be.
+        least: u32,
+        /// The most that this crate has.
+        most: u32,
+    },
+    /// Sizes above 48 bits need 52-bit descriptors, which this crate does not write yet.
+    Unsupported {
+        /// The granule.
+        granule: Granule,
+        /// The size asked for.
+        bits: u32,
+    },
+    /// A stage-2 input larger than the output: `S2T0SZ` below `64 - OAS` is illegal (IHI 0070 5.2).
+    InputExceedsOutput {
+        /// Input bits asked for.
+        input_bits: u32,
+        /// Output size asked for.
+        output: AddressSize,
+    },
+    /// Forced write-back exists at stage 2 only.
+    FwbAtStage1,
+    /// That hardware update is not supported.
+    UnsupportedUpdate {
+        /// The update asked for.
+        update: HardwareUpdate,
+    },
+    /// Leaves cannot be at that level, or (level 3) cannot be left out.
+    LeafLevel {
+        /// The level.
+        level: Level,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InputBits { granule, input_bits, least, most } => {
+                write!(f, "{input_bits} input bits: tables of {granule} pages have {least} to {most}")
+            }
+            Self::Unsupported { granule, bits } => {
+                write!(f, "{bits}-bit addresses with {granule} pages are not supported yet: at most 48")
+            }
+            Self::InputExceedsOutput { input_bits, output } => {
+                write!(f, "stage-2 input of {input_bits} bits is larger than the output of {output}")
+            }
+            Self::FwbAtStage1 => f.write_str("forced write-back (S2FWB) exists at stage 2 only"),
+            Self::UnsupportedUpdate { update } => {
+                write!(f, "hardware update {update:?} is not supported: table descriptors carry counts")
+            }
+            Self::LeafLevel { level } if *level == Level::THREE => {
+                f.write_str("leaf levels must include level 3, the pages")
+            }
+            Self::LeafLevel { level } => write!(f, "this table has no leaves at level {level}"),
+        }
+    }
+}
+
+impl core::error::Error for ConfigError {}

@@ -1,0 +1,351 @@
+//! Mapping a range: look, reserve, then write.
+//!
+//! 1. *Look*: walk what is there; an entry in the way is an error. Count the tables that are missing.
+//! 2. *Reserve*: allocate them all, chained through their first words. If one is not to be had, the others go straight
+//!    back: none was ever linked, so no walker can have seen them, and the tree has not changed.
+//! 3. *Write*: fill what is there; build new tables apart from the tree, clean them, [`Memory::publish`], and only then
+//!    store the descriptors that link them. A walker sees a new table with its content or not at all.
+//!
+//! A block goes into an empty entry only. Over a table, empty or not, `map` descends: replacing a table by a block needs
+//! break-before-make (`R_WHZWS`), which a map has no means to do.
+
+use crate::attributes::Attributes;
+use crate::config::TableConfig;
+use crate::descriptor::{self, BLOCK, Count, TABLE_OR_PAGE, is_table};
+use crate::error::MapError;
+use crate::reserve::{Links, Reserve, table_address};
+use crate::run;
+use crate::walk::{Position, Shape, Table, entries, leaf_run, parts, shift};
+use smmu_regs::PhysAddr;
+use smmu_regs::platform::{Dword, Memory};
+use smmu_regs::vmsa::{IovaRange, Level};
+
+/// What one call maps, in the form in which the walk needs it.
+struct Request {
+    /// Output minus input address.
+    offset: u64,
+    /// Attribute bits of a leaf.
+    bits: u64,
+    /// Bit `n`: a leaf `n` levels above the pages is allowed, and input and output are congruent for it.
+    leaves: u32,
+    coherent: bool,
+}
+
+impl Request {
+    fn new(config: &TableConfig, offset: u64, bits: u64) -> Self {
+        let mut leaves = 1;
+        let blocks = config.leaf_levels();
+        for (above, level) in [(1, Level::TWO), (2, Level::ONE)] {
+            let low = 1u64.wrapping_shl(level.shift(config.granule())).wrapping_sub(1);
+            if blocks.contains(level) && offset & low == 0 {
+                leaves |= 1u32.wrapping_shl(above);
+            }
+        }
+        Self { offset, bits, leaves, coherent: config.is_coherent() }
+    }
+
+    /// Whether an entry that the range covers entirely becomes a leaf.
+    #[inline]
+    fn is_leaf(&self, above: u32) -> bool {
+        self.leaves.wrapping_shr(above) & 1 != 0
+    }
+
+    #[inline]
+    fn leaf(&self, iova: u64, above: u32) -> u64 {
+        let kind = if above == 0 { TABLE_OR_PAGE } else { BLOCK };
+        iova.wrapping_add(self.offset) | self.bits | kind
+    }
+}
+
+/// Maps `range` to `pa`. See [`PageTable::map`](crate::PageTable::map).
+#[inline]
+pub(crate) fn map<M: Memory + ?Sized, const SHIFT: u32>(
+    memory: &M,
+    (config, shape, root): (&TableConfig, &Shape, PhysAddr),
+    range: IovaRange,
+    pa: PhysAddr,
+    attributes: Attributes,
+) -> Result<(), MapError> {
+    let (start, last) = (range.start(), range.last());
+    if !shape.takes(range) || !shape.gives(pa, last.wrapping_sub(start)) {
+        return Err(refuse(config, range, pa));
+    }
+    let bits = attributes.bits(config).map_err(MapError::Attributes)?;
+    let leaf = pa.get() | bits | TABLE_OR_PAGE;
+    let done = if shape.is_one(start, last) {
+        map_run::<M, SHIFT, true>(memory, (config, shape, root), leaf, (start, last))
+    } else {
+        map_pages::<M, SHIFT>(memory, (config, shape, root), leaf, (start, last))
+    };
+    if done.is_some() {
+        memory.publish();
+        return Ok(());
+    }
+    let request = Request::new(config, pa.get().wrapping_sub(start), bits);
+    map_tree::<M, SHIFT>(memory, config, root, &request, (start, last))
+}
+
+/// Maps what one last-level table holds; `None` if there is none, or something in the way.
+#[inline(always)]
+fn map_run<M: Memory + ?Sized, const SHIFT: u32, const ONE: bool>(
+    memory: &M,
+    (config, shape, root): (&TableConfig, &Shape, PhysAddr),
+    leaf: u64,
+    (start, last): (u64, u64),
+) -> Option<()> {
+    let found = leaf_run::<M, SHIFT, ONE>(memory, shape, root, start, last)?;
+    let used = Count::of(found.descriptor);
+    if (ONE || used != Count::ZERO) && run::any_set(found.run) {
+        return None;
+    }
+    run::store::<SHIFT>(found.run, leaf);
+    found.link.store(used.plus(Count::new(found.pages)).put(found.descriptor));
+    if !config.is_coherent() {
+        memory.clean(found.address, found.pages);
+    }
+    Some(())
+}
+
+/// [`map_run`] for more than one page, apart so that its loops do not weigh on the single page.
+#[inline(never)]
+fn map_pages<M: Memory + ?Sized, const SHIFT: u32>(
+    memory: &M,
+    table: (&TableConfig, &Shape, PhysAddr),
+    leaf: u64,
+    range: (u64, u64),
+) -> Option<()> {
+    map_run::<M, SHIFT, false>(memory, table, leaf, range)
+}
+
+/// What is wrong with a request that the shape does not allow.
+#[cold]
+fn refuse(config: &TableConfig, range: IovaRange, pa: PhysAddr) -> MapError {
+    let (granule, input, output) = (config.granule(), config.input(), config.output());
+    if !range.is_aligned(granule) {
+        return MapError::Misaligned { range, granule };
+    }
+    if !pa.is_aligned(granule.bytes()) {
+        return MapError::MisalignedOutput { pa, granule };
+    }
+    if !input.contains(range) {
+        return MapError::OutsideInput { range, input };
+    }
+    MapError::OutsideOutput { pa, range, output }
+}
+
+/// The long way: whatever [`leaf_run`] does not find.
+#[inline(never)]
+fn map_tree<M: Memory + ?Sized, const SHIFT: u32>(
+    memory: &M,
+    config: &TableConfig,
+    root: PhysAddr,
+    request: &Request,
+    (start, last): (u64, u64),
+) -> Result<(), MapError> {
+    let position = Position::find::<M, SHIFT, false>(memory, config, root, start, last)?;
+    let (table, above) = (&position.table, position.above);
+    let link = position.link_to(above);
+    if above == 1 && (start ^ last).wrapping_shr(shift::<SHIFT>(1)) == 0 {
+        let entry = table.entry(start, shift::<SHIFT>(1))?;
+        let whole = last.wrapping_sub(start).wrapping_add(1) == 1u64.wrapping_shl(shift::<SHIFT>(1));
+        if entry.load() == 0 && !(whole && request.is_leaf(1)) {
+            let new = new_leaf_table::<M, SHIFT>(memory, config, request, (start, last))?;
+            memory.publish();
+            entry.store(new);
+            if !request.coherent {
+                table.clean(memory, start, last, shift::<SHIFT>(1));
+            }
+            if let Some(link) = link {
+                add_entries(link.entry, 1);
+            }
+            memory.publish();
+            return Ok(());
+        }
+    }
+    let known_empty = link.is_some_and(|link| Count::of(link.entry.load()) == Count::ZERO);
+
+    let missing = look::<M, SHIFT>(memory, request, table, above, (start, last), known_empty)?;
+    let mut reserve = Reserve::EMPTY;
+    if missing != 0 {
+        reserve = Reserve::allocate(memory, config, missing)?;
+    }
+    let added = write::<M, SHIFT>(memory, request, &mut reserve, table, above, (start, last))?;
+    if let Some(link) = link {
+        add_entries(link.entry, added);
+    }
+    memory.publish();
+    Ok(())
+}
+
+/// Makes the one last-level table that is missing, what [`look`], [`Reserve`] and [`build`] come to when that is all, and
+/// gives the descriptor that will link it.
+#[inline(always)]
+fn new_leaf_table<M: Memory + ?Sized, const SHIFT: u32>(
+    memory: &M,
+    config: &TableConfig,
+    request: &Request,
+    (start, last): (u64, u64),
+) -> Result<u64, MapError> {
+    let bytes = config.granule().bytes();
+    let pages = memory.allocate(bytes, bytes).map_err(MapError::NoMemory)?;
+    let filled = table_address(config, &pages).and_then(|address| {
+        let table = Table::at(memory, address, entries::<SHIFT>())?;
+        let entries = table.run(start, last, SHIFT)?;
+        run::store::<SHIFT>(entries, request.leaf(start, 0));
+        if !request.coherent {
+            memory.clean(address, table.words().len());
+        }
+        Ok(descriptor::table(address, entries.len()))
+    });
+    if filled.is_err() {
+        memory.free(pages);
+    }
+    filled
+}
+
+/// Looks for anything in the way and counts the tables that are missing.
+fn look<M: Memory + ?Sized, const SHIFT: u32>(
+    memory: &M,
+    request: &Request,
+    table: &Table<'_>,
+    above: u32,
+    (start, last): (u64, u64),
+    known_empty: bool,
+) -> Result<u64, MapError> {
+    let shift = shift::<SHIFT>(above);
+    if above == 0 {
+        let entries = table.run(start, last, shift)?;
+        if known_empty || !run::any_set(entries) {
+            return Ok(0);
+        }
+        let before = entries.iter().take_while(|word| word.load() == 0).count() as u64;
+        return Err(MapError::Mapped { iova: start.wrapping_add(before.wrapping_shl(shift)) });
+    }
+    let mut missing = 0u64;
+    for (part, entry) in parts(start, last, shift).zip(table.run(start, last, shift)?) {
+        let word = entry.load();
+        let below = above.wrapping_sub(1);
+        if word == 0 {
+            if !(part.whole && request.is_leaf(above)) {
+                missing = missing.saturating_add(1);
+                missing = missing.saturating_add(below_new::<SHIFT>(request, below, part.start, part.last));
+            }
+        } else if is_table(word) {
+            let child = Table::below::<M, SHIFT>(memory, word)?;
+            let empty = Count::of(word) == Count::ZERO;
+            let more = look::<M, SHIFT>(memory, request, &child, below, (part.start, part.last), empty)?;
+            missing = missing.saturating_add(more);
+        } else {
+            return Err(MapError::Mapped { iova: part.start });
+        }
+    }
+    Ok(missing)
+}
+
+/// Tables that `start..=last` needs below a new table `above` levels above the pages: one for each entry that it
+/// touches and that does not become a leaf, and what those need in turn.
+fn below_new<const SHIFT: u32>(request: &Request, above: u32, start: u64, last: u64) -> u64 {
+    if above == 0 {
+        return 0;
+    }
+    let shift = shift::<SHIFT>(above);
+    let below = above.wrapping_sub(1);
+    let low = 1u64.wrapping_shl(shift).wrapping_sub(1);
+    let table_for = |start, last| below_new::<SHIFT>(request, below, start, last).saturating_add(1);
+    if (start ^ last) <= low && !(start & low == 0 && last & low == low) {
+        return table_for(start, last);
+    }
+    let mut whole = last.wrapping_shr(shift).wrapping_sub(start.wrapping_shr(shift)).saturating_add(1);
+    let mut tables = 0u64;
+    if start & low != 0 {
+        whole = whole.wrapping_sub(1);
+        tables = tables.saturating_add(table_for(start, start | low));
+    }
+    if last & low != low {
+        whole = whole.wrapping_sub(1);
+        tables = tables.saturating_add(table_for(last & !low, last));
+    }
+    if whole != 0 && !request.is_leaf(above) {
+        tables = tables.saturating_add(whole.saturating_mul(table_for(0, low)));
+    }
+    tables
+}
+
+/// Writes what [`look`] found possible; says how many entries of `table` are no longer empty.
+fn write<M: Memory + ?Sized, const SHIFT: u32>(
+    memory: &M,
+    request: &Request,
+    reserve: &mut Reserve,
+    table: &Table<'_>,
+    above: u32,
+    (start, last): (u64, u64),
+) -> Result<usize, MapError> {
+    let shift = shift::<SHIFT>(above);
+    let entries = table.run(start, last, shift)?;
+    let mut added = 0usize;
+    if above == 0 {
+        run::store::<SHIFT>(entries, request.leaf(start, 0));
+        added = entries.len();
+    } else {
+        let mut links = Links::EMPTY;
+        for (part, entry) in parts(start, last, shift).zip(entries) {
+            let word = entry.load();
+            let below = above.wrapping_sub(1);
+            if word != 0 {
+                let child = Table::below::<M, SHIFT>(memory, word)?;
+                let inside = (part.start, part.last);
+                add_entries(entry, write::<M, SHIFT>(memory, request, reserve, &child, below, inside)?);
+                continue;
+            }
+            if part.whole && request.is_leaf(above) {
+                entry.store(request.leaf(part.start, above));
+            } else {
+                let new = build::<M, SHIFT>(memory, request, reserve, below, (part.start, part.last))?;
+                links.push(memory, entry, new);
+            }
+            added = added.wrapping_add(1);
+        }
+        links.store(memory);
+    }
+    if !request.coherent && added != 0 {
+        table.clean(memory, start, last, shift);
+    }
+    Ok(added)
+}
+
+/// Takes a table from the reserve and fills it, with all tables below it; gives the descriptor that will link it.
+fn build<M: Memory + ?Sized, const SHIFT: u32>(
+    memory: &M,
+    request: &Request,
+    reserve: &mut Reserve,
+    above: u32,
+    (start, last): (u64, u64),
+) -> Result<u64, MapError> {
+    let table = reserve.take::<M, SHIFT>(memory)?;
+    let shift = shift::<SHIFT>(above);
+    let entries = table.run(start, last, shift)?;
+    if above == 0 {
+        run::store::<SHIFT>(entries, request.leaf(start, 0));
+    } else {
+        for (part, entry) in parts(start, last, shift).zip(entries) {
+            if part.whole && request.is_leaf(above) {
+                entry.store(request.leaf(part.start, above));
+            } else {
+                let below = above.wrapping_sub(1);
+                entry.store(build::<M, SHIFT>(memory, request, reserve, below, (part.start, part.last))?);
+            }
+        }
+    }
+    if !request.coherent {
+        memory.clean(table.address(), table.words().len());
+    }
+    Ok(descriptor::table(table.address(), entries.len()))
+}
+
+#[inline]
+fn add_entries(link: &Dword, added: usize) {
+    if added != 0 {
+        let word = link.load();
+        link.store(Count::of(word).plus(Count::new(added)).put(word));
+    }
+}

@@ -1,0 +1,237 @@
+//! The page table itself: one first table, what hangs below it, and the calls that a driver makes.
+
+use crate::attributes::{Attributes, MAIR};
+use crate::config::{Stage, TableConfig};
+use crate::error::{MapError, UnmapError};
+use crate::gather::{FreedTables, Gather};
+use crate::map;
+use crate::translate::{self, TranslateError, Translation};
+use crate::unmap::{self, How, Unmapped};
+use crate::walk::{Shape, Table, by_granule};
+use core::fmt;
+use smmu_regs::platform::{AllocationError, Memory, Pages};
+use smmu_regs::receipt::Detached;
+use smmu_regs::vmsa::{IovaRange, Stage1Regime, Stage2Regime, TableBase};
+use smmu_regs::{AddressSize, PhysAddr};
+
+/// What becomes of tables that an unmap empties.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum EmptyTables {
+    /// They leave the tree and come back through the gather: table memory follows what is mapped.
+    #[default]
+    Detach,
+    /// They stay for the next map of the same addresses: no allocation, and no table levels to invalidate. Right where
+    /// the same addresses are mapped and unmapped all the time. Memory stays with the tree until it is destroyed, or
+    /// until [`EmptyTables::Detach`] is set again and an unmap covers the table.
+    Keep,
+}
+
+/// The regime that a table belongs to: what `smmu-ste` makes a CD or an STE from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Regime {
+    /// For a CD. The half that the table is not for is `None`.
+    Stage1(Stage1Regime),
+    /// For an STE.
+    Stage2(Stage2Regime),
+}
+
+/// A VMSAv8-64 translation table with everything below it.
+///
+/// Calls take the [`Memory`] that it was made with. Dropping it leaks its tables, as a device may still walk them:
+/// [`PageTable::destroy`] gives them back.
+#[derive(Debug)]
+#[must_use = "dropping this leaks its tables: destroy it"]
+pub struct PageTable {
+    config: TableConfig,
+    shape: Shape,
+    root: Pages,
+    empty_tables: EmptyTables,
+}
+
+impl PageTable {
+    /// An empty table.
+    ///
+    /// # Errors
+    /// There is no memory for the first table, or it is at an address that the SMMU could not be told.
+    pub fn new<M: Memory + ?Sized>(config: TableConfig, memory: &M) -> Result<Self, CreateError> {
+        let geometry = config.geometry();
+        let align = geometry.first_align();
+        let root = memory.allocate(align, align).map_err(CreateError::NoMemory)?;
+        let (address, output) = (root.base(), config.output());
+        if !output.contains(address.get()) || !address.is_aligned(align) {
+            memory.free(root);
+            return Err(CreateError::TableAddress { address, output });
+        }
+        if !config.is_coherent() {
+            memory.clean(address, geometry.first_entries());
+        }
+        memory.publish();
+        Ok(Self { config, shape: Shape::new(&config), root, empty_tables: EmptyTables::Detach })
+    }
+
+    /// What the table is.
+    #[must_use]
+    pub const fn config(&self) -> &TableConfig {
+        &self.config
+    }
+
+    /// Address of the first table, or of the first of the concatenated ones.
+    #[must_use]
+    pub const fn base(&self) -> PhysAddr {
+        self.root.base()
+    }
+
+    #[inline]
+    const fn parts(&self) -> (&TableConfig, &Shape, PhysAddr) {
+        (&self.config, &self.shape, self.root.base())
+    }
+
+    /// What an STE or a CD says about the table.
+    #[must_use]
+    pub const fn regime(&self) -> Regime {
+        let config = &self.config;
+        let granule = config.granule();
+        let input_bits = config.geometry().input_bits() as u8;
+        let base = TableBase { base: self.root.base(), granule, input_bits, walk: config.walk() };
+        let (ttb0, ttb1) = match config.stage() {
+            Stage::Ttb0 => (Some(base), None),
+            Stage::Ttb1 => (None, Some(base)),
+            Stage::Stage2 => {
+                return Regime::Stage2(Stage2Regime {
+                    ttb: self.root.base(),
+                    granule,
+                    input_bits,
+                    start_level: config.geometry().start_level(),
+                    ps: config.output(),
+                    walk: config.walk(),
+                    update: config.update().flags(),
+                    ds: false,
+                    fwb: config.fwb(),
+                });
+            }
+        };
+        let (ips, update) = (config.output(), config.update().flags());
+        Regime::Stage1(Stage1Regime { ttb0, ttb1, ips, mair: MAIR, update, ds: false })
+    }
+
+    /// Says what becomes of tables that an unmap empties.
+    pub const fn set_empty_tables(&mut self, empty_tables: EmptyTables) {
+        self.empty_tables = empty_tables;
+    }
+
+    /// Maps all of `range` to `pa` onwards, with the largest leaves that fit.
+    ///
+    /// It maps everything or nothing: an error leaves the tables as they were. A walker sees complete leaves only, and
+    /// all of them when the call returns. No TLB invalidation is needed, as nothing valid is changed.
+    ///
+    /// # Errors
+    /// See [`MapError`].
+    #[inline]
+    pub fn map<M: Memory + ?Sized>(
+        &mut self,
+        memory: &M,
+        range: IovaRange,
+        pa: PhysAddr,
+        attributes: Attributes,
+    ) -> Result<(), MapError> {
+        by_granule!(self.config.granule(), map::map(memory, self.parts(), range, pa, attributes))
+    }
+
+    /// Unmaps all of `range`, every page of which must be mapped.
+    ///
+    /// What TLBs have to forget, and tables that have left the tree, go to `gather`. There is no barrier in it: whoever
+    /// submits the invalidation publishes what was stored before.
+    ///
+    /// # Errors
+    /// See [`UnmapError`]; nothing was changed.
+    #[inline]
+    pub fn unmap<M: Memory + ?Sized>(
+        &mut self,
+        memory: &M,
+        range: IovaRange,
+        gather: &mut Gather,
+    ) -> Result<Unmapped, UnmapError> {
+        self.unmap_how(memory, range, gather, true)
+    }
+
+    /// Unmaps whatever is mapped in `range`; holes are skipped.
+    ///
+    /// # Errors
+    /// See [`UnmapError`]; nothing was changed unless the tables are damaged.
+    #[inline]
+    pub fn unmap_present<M: Memory + ?Sized>(
+        &mut self,
+        memory: &M,
+        range: IovaRange,
+        gather: &mut Gather,
+    ) -> Result<Unmapped, UnmapError> {
+        self.unmap_how(memory, range, gather, false)
+    }
+
+    #[inline]
+    fn unmap_how<M: Memory + ?Sized>(
+        &mut self,
+        memory: &M,
+        range: IovaRange,
+        gather: &mut Gather,
+        strict: bool,
+    ) -> Result<Unmapped, UnmapError> {
+        let how = How { strict, detach: self.empty_tables == EmptyTables::Detach };
+        by_granule!(self.config.granule(), unmap::unmap(memory, self.parts(), range, gather, how))
+    }
+
+    /// Walks to the leaf for `iova`, as the SMMU would.
+    ///
+    /// # Errors
+    /// See [`TranslateError`]. Physical address 0 is an address like any other, not an error.
+    #[inline]
+    pub fn translate<M: Memory + ?Sized>(
+        &self,
+        memory: &M,
+        iova: u64,
+    ) -> Result<Translation, TranslateError> {
+        by_granule!(self.config.granule(), translate::translate(memory, self.parts(), iova))
+    }
+
+    /// Takes the whole tree apart. The table must be out of every STE and CD; the pages come back when everything
+    /// tagged with its ASID or VMID has been invalidated.
+    #[must_use = "invalidate, then reclaim the tables"]
+    pub fn destroy<M: Memory + ?Sized>(self, memory: &M) -> Detached<FreedTables> {
+        let geometry = self.config.geometry();
+        let mut freed = FreedTables::EMPTY;
+        let (address, above) = (self.root.base(), geometry.start_level().above_pages());
+        if let Ok(table) = Table::at(memory, address, geometry.first_entries()) {
+            by_granule!(self.config.granule(), unmap::dismantle(memory, &table, above, &mut freed));
+        }
+        freed.push(memory, address, geometry.first_align().trailing_zeros());
+        Detached::new(freed)
+    }
+}
+
+/// Why a table could not be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CreateError {
+    /// No memory for the first table.
+    NoMemory(AllocationError),
+    /// The platform gave memory for the first table at an address beyond the output size, or misaligned.
+    TableAddress {
+        /// The address.
+        address: PhysAddr,
+        /// The table's output size.
+        output: AddressSize,
+    },
+}
+
+impl fmt::Display for CreateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoMemory(error) => error.fmt(f),
+            Self::TableAddress { address, output } => {
+                write!(f, "memory at {address} cannot be a table: misaligned or beyond an output of {output}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for CreateError {}

@@ -1,0 +1,130 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use smmu_inspect::demo;
+use smmu_inspect::report::Report;
+use smmu_machine::{Machine, ModelMachine, QemuMachine};
+use smmu_model::Profile;
+use smmu_regs::StreamId;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Looks at SMMUv3s and their structures.
+#[derive(Debug, Parser)]
+#[command(name = "smmu-inspect", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Brings an SMMUv3 up, isolates devices, and checks every step.
+    Demo(DemoArgs),
+    /// Computes the outputs of reference vectors with the library.
+    Eval(EvalArgs),
+}
+
+#[derive(Debug, Args)]
+struct DemoArgs {
+    /// What to run on.
+    #[arg(long, value_enum, default_value_t = Kind::Model)]
+    machine: Kind,
+    /// Which SMMU the model is.
+    #[arg(long, value_enum, default_value_t = ModelProfile::Maximum)]
+    profile: ModelProfile,
+    /// Prints JSON lines.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// The software model, in this process.
+    Model,
+    /// QEMU's SMMUv3.
+    Qemu,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ModelProfile {
+    /// Everything the model can do.
+    Maximum,
+    /// What QEMU's SMMUv3 says it can do.
+    Qemu,
+    /// An Arm MMU-600.
+    Mmu600,
+    /// An Arm MMU-700 r1p1.
+    Mmu700,
+}
+
+#[derive(Debug, Args)]
+struct EvalArgs {
+    /// A file of JSON lines, or - for standard input.
+    file: PathBuf,
+    /// The kind of the records, where the file does not say.
+    #[arg(long)]
+    kind: Option<String>,
+}
+
+/// StreamIDs of the model's devices: those that QEMU's have.
+const STREAMS: [u32; 4] = [0x8, 0x10, 0x18, 0x100];
+
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let wrong = error.use_stderr();
+            let _ = error.print();
+            return ExitCode::from(if wrong { 2 } else { 0 });
+        }
+    };
+    let done = match cli.command {
+        Command::Demo(args) => run_demo(&args),
+        Command::Eval(args) => run_eval(&args),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("smmu-inspect: {error}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+fn run_demo(args: &DemoArgs) -> Result<bool, Failure> {
+    let machine: Box<dyn Machine> = match args.machine {
+        Kind::Model => {
+            let profile = match args.profile {
+                ModelProfile::Maximum => Profile::maximum(),
+                ModelProfile::Qemu => Profile::qemu(),
+                ModelProfile::Mmu600 => Profile::mmu600(),
+                ModelProfile::Mmu700 => Profile::mmu700_r1p1(),
+            };
+            Box::new(ModelMachine::new(profile, &STREAMS.map(StreamId::new)))
+        }
+        Kind::Qemu => {
+            if io::stderr().is_terminal() {
+                eprintln!("starting QEMU ...");
+            }
+            Box::new(QemuMachine::start(&smmu_qemu::Config::default())?)
+        }
+    };
+    let stdout = io::stdout();
+    let colour = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let mut out = BufWriter::new(stdout.lock());
+    let mut report = Report::new(&mut out, args.json, colour);
+    let outcome = demo::run(machine.as_ref(), &mut report);
+    let passed = report.finish(&[("machine", machine.name())])?;
+    out.flush()?;
+    outcome?;
+    Ok(passed)
+}
+
+fn run_eval(_: &EvalArgs) -> Result<bool, Failure> {
+    Err("not yet".into())
+}
