@@ -144,7 +144,7 @@ impl Quiesced {
         p.put(
             Cr2::new()
                 .with(Cr2::RECINVSID, true)
-                .with(Cr2::PTM, self.caps.has(Feature::BroadcastTlbi))
+                .with(Cr2::PTM, self.caps.has(Feature::PrivateTlbMaintenance))
                 .with(Cr2::E2H, self.caps.has(Feature::E2hHost)),
         );
         p.put(bases.stream_table);

@@ -144,6 +144,8 @@ fn errata_match_exactly_their_revisions() {
                         (true, true, true, false)
                     };
                     assert_eq!(found, wanted, "iidr {iidr:#x}");
+                    // An SMMU whose broadcast maintenance is broken must still be told to keep out of it.
+                    assert!(caps.has(Feature::PrivateTlbMaintenance), "iidr {iidr:#x}");
                 }
             }
         }

@@ -2,11 +2,13 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use smmu_inspect::demo;
+use smmu_inspect::eval;
 use smmu_inspect::report::Report;
 use smmu_machine::{Machine, ModelMachine, QemuMachine};
 use smmu_model::Profile;
 use smmu_regs::StreamId;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -125,6 +127,18 @@ fn run_demo(args: &DemoArgs) -> Result<bool, Failure> {
     Ok(passed)
 }
 
-fn run_eval(_: &EvalArgs) -> Result<bool, Failure> {
-    Err("not yet".into())
+fn run_eval(args: &EvalArgs) -> Result<bool, Failure> {
+    let name = args.file.display().to_string();
+    let stdout = io::stdout();
+    let mut out = BufWriter::new(stdout.lock());
+    let kind = args.kind.as_deref();
+    let outcome = if name == "-" {
+        eval::run(&mut io::stdin().lock(), "standard input", kind, &mut out)
+    } else {
+        let file = File::open(&args.file).map_err(|error| format!("{name}: {error}"))?;
+        eval::run(&mut BufReader::new(file), &name, kind, &mut out)
+    };
+    out.flush()?;
+    outcome?;
+    Ok(true)
 }

@@ -3,3 +3,8 @@
 pub mod demo;
 pub mod eval;
 pub mod report;
+
+/// The README's pages of code, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;

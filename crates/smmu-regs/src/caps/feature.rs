@@ -143,6 +143,8 @@ bitmap! {
         Coherent = "COHACC",
         /// Takes part in broadcast TLB maintenance (`IDR0.BTM`).
         BroadcastTlbi = "BTM",
+        /// `CR2.PTM` is there, to keep broadcast TLB maintenance off: `IDR0.BTM` as it reads, whatever errata say.
+        PrivateTlbMaintenance = "PTM",
         /// `STATUSR.DORMANT` (`IDR0.DORMHINT`).
         DormantHint = "DORMHINT",
         /// EL2 stage-1 contexts (`IDR0.HYP`).

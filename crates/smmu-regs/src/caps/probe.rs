@@ -252,6 +252,7 @@ fn features(ids: &IdRegisters, hints: &Hints) -> Features {
         .with_if(Feature::Aarch64Tables, idr0.ttf() & 2 != 0)
         .with_if(Feature::Coherent, hints.coherent.unwrap_or(idr0.cohacc()))
         .with_if(Feature::BroadcastTlbi, idr0.btm())
+        .with_if(Feature::PrivateTlbMaintenance, idr0.btm())
         .with_if(Feature::DormantHint, idr0.dormhint())
         .with_if(Feature::Hyp, hyp)
         .with_if(Feature::Ats, idr0.ats())

@@ -8,6 +8,7 @@ use super::watched::Watched;
 use io_pgtable_lpae::{Attributes, Gather, MemoryType, PageTable, Regime, TableConfig};
 use kernel_driver::{Config, Domain, DomainKind, Driver};
 use smmu_cmds::event::{Event, EventKind, FaultKind};
+use smmu_machine::MachineError;
 use smmu_regs::caps::Hints;
 use smmu_regs::platform::{Memory, Pages};
 use smmu_regs::vmsa::{Granule, IovaRange};
@@ -64,26 +65,30 @@ pub(super) fn all(bench: &mut Bench<'_, '_, '_>) -> Result<(), DemoError> {
     let mut driver = bring_up(bench, &watched)?;
     let stage = Stage::new(bench)?;
     let streams = machine.devices();
+    let &[near, second_stream, .., far] = &streams[..] else {
+        let devices = streams.len();
+        return Err(DemoError::Machine(MachineError::Device { device: 2, devices }));
+    };
 
-    unattached(bench, &mut driver, &stage)?;
-    let mut first = stage1(bench, &mut driver, &stage, streams[0])?;
-    let mut second = stage2(bench, &mut driver, &stage, streams[0], &mut first)?;
+    unattached(bench, &mut driver, &stage, near)?;
+    let mut first = stage1(bench, &mut driver, &stage, near)?;
+    let mut second = stage2(bench, &mut driver, &stage, near, &mut first)?;
     let guest_pages = if driver.caps().has(Feature::Nested) {
-        Some(nested(bench, &mut driver, &stage, streams[0], &mut second)?)
+        Some(nested(bench, &mut driver, &stage, near, &mut second)?)
     } else {
         bench.section("Stage 2 to nested");
         bench.line("skipped", "this SMMU cannot nest: it lacks a stage, or an erratum forbids it");
         None
     };
-    unmap(bench, &mut driver, &stage, streams[1], &mut first)?;
+    unmap(bench, &mut driver, &stage, second_stream, &mut first)?;
     permissions(bench, &mut driver, &stage, &mut first)?;
-    far_stream(bench, &mut driver, &stage, streams.len() - 1, streams[streams.len() - 1], &mut first)?;
-    blocked(bench, &mut driver, &stage, streams[1], &mut first)?;
+    far_stream(bench, &mut driver, &stage, streams.len() - 1, far, &mut first)?;
+    blocked(bench, &mut driver, &stage, second_stream, &mut first)?;
 
     bench.section("Shutdown");
     let quiet = &mut |_: kernel_driver::Notice<'_>| {};
-    let _ = driver.block(streams[0], Some(&mut second), quiet)?;
-    let _ = driver.block(streams[streams.len() - 1], Some(&mut first), quiet)?;
+    let _ = driver.block(near, Some(&mut second), quiet)?;
+    let _ = driver.block(far, Some(&mut first), quiet)?;
     driver.destroy(first)?;
     driver.destroy(second)?;
     if let Some(pages) = guest_pages {
@@ -131,9 +136,9 @@ fn unattached(
     bench: &Bench<'_, '_, '_>,
     driver: &mut DemoDriver<'_>,
     stage: &Stage,
+    stream: StreamId,
 ) -> Result<(), DemoError> {
     bench.section("A device that nobody attached");
-    let stream = bench.machine.devices()[0];
     bench.expect_dma(0, stage.page(0).get() + 0x48, &[place("page A", stage.page(0))], Seen::Nowhere)?;
     let events = bench.events(driver)?;
     let named = only(&events, stream).all(|event| event.kind == EventKind::BadStreamId);
@@ -155,11 +160,8 @@ fn stage1(
     bench.line("map", format_args!("{IOVA:#x}, 16 pages -> {}", stage.page(0)));
     bench.line("map", format_args!("{BLOCK:#x}, one 2 MiB block -> {}", stage.page(512)));
 
-    let places = [
-        place("page A", stage.page(0)),
-        place("page A+1", stage.page(1)),
-        place("the block", stage.page(512)),
-    ];
+    let block = place("the block", stage.page(512));
+    let places = [place("page A", stage.page(0)), place("page A+1", stage.page(1)), block];
     let allowed = [Seen::Nowhere, Seen::At("page A")];
     let updated = bench.update("attach to stage 1", 0, IOVA + 0x48, &places, &allowed, |observe| {
         Ok(driver.attach(stream, &mut domain, None, observe)?)
@@ -169,7 +171,7 @@ fn stage1(
     bench.expect_dma(0, IOVA + PAGE + 0x48, &places, Seen::At("page A+1"))?;
     bench.expect_dma(0, BLOCK + 0x48, &places, Seen::At("the block"))?;
     let found = domain.table().translate(driver.platform(), BLOCK + 0x48);
-    let right = found.as_ref().is_ok_and(|found| found.pa == places[2].at && found.size == BLOCK);
+    let right = found.as_ref().is_ok_and(|found| found.pa == block.at && found.size == BLOCK);
     bench.check(
         "the page table says the same",
         right,
