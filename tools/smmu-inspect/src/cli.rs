@@ -1,12 +1,14 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use smmu_inspect::demo;
 use smmu_inspect::eval;
 use smmu_inspect::report::Report;
+use smmu_inspect::{decode, demo};
 use smmu_machine::{Machine, ModelMachine, QemuMachine};
 use smmu_model::Profile;
 use smmu_regs::StreamId;
+use smmu_regs::caps::IdRegisters;
+use smmu_regs::registers::{Aidr, Idr0, Idr1, Idr3, Idr5, Iidr};
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
@@ -26,6 +28,10 @@ enum Command {
     Demo(DemoArgs),
     /// Computes the outputs of reference vectors with the library.
     Eval(EvalArgs),
+    /// Says what an SMMU with given ID registers can do.
+    Probe(ProbeArgs),
+    /// Makes the words of a command, event, STE or CD readable.
+    Decode(DecodeArgs),
 }
 
 #[derive(Debug, Args)]
@@ -70,6 +76,58 @@ struct EvalArgs {
     kind: Option<String>,
 }
 
+#[derive(Debug, Args)]
+struct ProbeArgs {
+    /// SMMU_IDR0.
+    #[arg(long, value_parser = register)]
+    idr0: u32,
+    /// SMMU_IDR1.
+    #[arg(long, value_parser = register)]
+    idr1: u32,
+    /// SMMU_IDR3.
+    #[arg(long, value_parser = register, default_value = "0")]
+    idr3: u32,
+    /// SMMU_IDR5.
+    #[arg(long, value_parser = register)]
+    idr5: u32,
+    /// SMMU_IIDR.
+    #[arg(long, value_parser = register, default_value = "0")]
+    iidr: u32,
+    /// SMMU_AIDR.
+    #[arg(long, value_parser = register, default_value = "0")]
+    aidr: u32,
+    /// Refuses reserved values and impossible combinations.
+    #[arg(long)]
+    strict: bool,
+}
+
+fn register(text: &str) -> Result<u32, String> {
+    let value = decode::number(text).map_err(|error| error.to_string())?;
+    u32::try_from(value).map_err(|_| format!("{text} does not fit a 32-bit register"))
+}
+
+#[derive(Debug, Args)]
+struct DecodeArgs {
+    /// What the words are.
+    #[arg(value_enum)]
+    kind: Structure,
+    /// The words, 64 bits each, lowest first.
+    #[arg(required = true)]
+    words: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Structure {
+    /// 2 words.
+    Command,
+    /// 4 words.
+    Event,
+    /// 8 words.
+    Ste,
+    /// 8 words.
+    Cd,
+}
+
 /// StreamIDs of the model's devices: those that QEMU's have.
 const STREAMS: [u32; 4] = [0x8, 0x10, 0x18, 0x100];
 
@@ -85,6 +143,8 @@ pub(crate) fn main() -> ExitCode {
     let done = match cli.command {
         Command::Demo(args) => run_demo(&args),
         Command::Eval(args) => run_eval(&args),
+        Command::Probe(args) => run_probe(&args),
+        Command::Decode(args) => return run_decode(&args),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -141,4 +201,37 @@ fn run_eval(args: &EvalArgs) -> Result<bool, Failure> {
     out.flush()?;
     outcome?;
     Ok(true)
+}
+
+fn run_probe(args: &ProbeArgs) -> Result<bool, Failure> {
+    let ids = IdRegisters {
+        idr0: Idr0::from_bits(args.idr0),
+        idr1: Idr1::from_bits(args.idr1),
+        idr3: Idr3::from_bits(args.idr3),
+        idr5: Idr5::from_bits(args.idr5),
+        iidr: Iidr::from_bits(args.iidr),
+        aidr: Aidr::from_bits(args.aidr),
+    };
+    println!("{}", decode::probe(&ids, args.strict)?);
+    Ok(true)
+}
+
+/// Words that are none are a wrong command line.
+fn run_decode(args: &DecodeArgs) -> ExitCode {
+    let kind = match args.kind {
+        Structure::Command => decode::Kind::Command,
+        Structure::Event => decode::Kind::Event,
+        Structure::Ste => decode::Kind::Ste,
+        Structure::Cd => decode::Kind::Cd,
+    };
+    match decode::decode(kind, &args.words) {
+        Ok(text) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("smmu-inspect: {error}");
+            ExitCode::from(2)
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The parts of the `smmu-inspect` command-line tool.
 
+pub mod decode;
 pub mod demo;
 pub mod eval;
 pub mod report;

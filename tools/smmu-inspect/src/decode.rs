@@ -1,0 +1,123 @@
+//! `smmu-inspect decode` and `probe`: words from a log or a dump, made readable.
+
+use smmu_cmds::{RawCommand, RawEvent};
+use smmu_regs::Caps;
+use smmu_regs::caps::{Hints, IdRegisters, ProbeError};
+use smmu_ste::{Cd, Ste};
+use std::fmt;
+
+/// What a dump of words is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A command: 2 words.
+    Command,
+    /// An event record: 4 words.
+    Event,
+    /// A stream table entry: 8 words.
+    Ste,
+    /// A context descriptor: 8 words.
+    Cd,
+}
+
+/// Words that cannot be decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DecodeError {
+    /// Not a number of at most 64 bits.
+    Number(String),
+    /// The structure has another number of words.
+    Count {
+        /// The structure.
+        kind: Kind,
+        /// Its words.
+        wanted: usize,
+        /// Those given.
+        given: usize,
+    },
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(text) => write!(f, "{text:?} is not a number of at most 64 bits"),
+            Self::Count { kind, wanted, given } => {
+                write!(f, "{kind:?} has {wanted} words of 64 bits, not {given}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+/// A number as people write it: decimal, or hexadecimal with 0x; underscores are allowed.
+///
+/// # Errors
+/// It is no such number.
+pub fn number(text: &str) -> Result<u64, DecodeError> {
+    let plain = text.replace('_', "");
+    let parsed = match plain.strip_prefix("0x").or_else(|| plain.strip_prefix("0X")) {
+        Some(hex) => u64::from_str_radix(hex, 16),
+        None => plain.parse(),
+    };
+    parsed.map_err(|_| DecodeError::Number(text.to_owned()))
+}
+
+fn exactly<const N: usize>(kind: Kind, words: &[u64]) -> Result<[u64; N], DecodeError> {
+    words.try_into().map_err(|_| DecodeError::Count { kind, wanted: N, given: words.len() })
+}
+
+/// The words of a structure, readable; what is odd about them is said there too.
+///
+/// # Errors
+/// A word is no number, or there are too few or too many.
+pub fn decode(kind: Kind, words: &[String]) -> Result<String, DecodeError> {
+    let words = words.iter().map(|word| number(word)).collect::<Result<Vec<u64>, _>>()?;
+    Ok(match kind {
+        Kind::Command => RawCommand::from_words(exactly(kind, &words)?).to_string(),
+        Kind::Event => RawEvent::from_words(exactly(kind, &words)?).to_string(),
+        Kind::Ste => {
+            let ste = Ste::from_words(exactly(kind, &words)?);
+            match ste.decode() {
+                Ok(_) => ste.to_string(),
+                Err(odd) => format!("{ste}\n{odd}"),
+            }
+        }
+        Kind::Cd => Cd::from_words(exactly(kind, &words)?).to_string(),
+    })
+}
+
+/// What an SMMU with these ID registers can do.
+///
+/// # Errors
+/// It cannot be driven; with `strict`, also if anything in the registers is reserved or impossible.
+pub fn probe(ids: &IdRegisters, strict: bool) -> Result<String, ProbeError> {
+    let hints = Hints::default();
+    let caps = if strict { Caps::probe_strict(ids, &hints) } else { Caps::probe(ids, &hints) };
+    Ok(caps?.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_whole_or_not_at_all() {
+        assert_eq!(number("0x1_0000"), Ok(0x1_0000));
+        assert_eq!(number("42"), Ok(42));
+        for bad in ["", "0x", "0x1_0000_0000_0000_0000", "-1", "12ab", "0b1"] {
+            assert_eq!(number(bad), Err(DecodeError::Number(bad.to_owned())));
+        }
+    }
+
+    #[test]
+    fn structures_are_named_and_oddities_said() {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(
+            decode(Kind::Command, &words("0x300000003 0x1")).unwrap(),
+            "CMD_CFGI_STE StreamID=0x3 leaf"
+        );
+        assert!(decode(Kind::Command, &words("0x12 0x400")).unwrap().contains("reserved encoding"));
+        assert!(decode(Kind::Ste, &words("0xd 0 0 0 0 0 0 0")).unwrap().contains("S2AA64"));
+        let error = decode(Kind::Event, &words("1 2 3")).unwrap_err();
+        assert_eq!(error, DecodeError::Count { kind: Kind::Event, wanted: 4, given: 3 });
+    }
+}

@@ -1,0 +1,100 @@
+//! The tool as a stranger uses it: output, exit codes, and what it says when something is wrong.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use serde_json::Value;
+use std::process::{Command, Output};
+
+fn run(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_smmu-inspect")).args(args).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// The last line of a demo, and its exit code.
+fn demo(args: &[&str]) -> (String, Option<i32>) {
+    let output = run(args);
+    let last = text(&output.stdout).lines().last().unwrap_or_default().to_owned();
+    (last, output.status.code())
+}
+
+#[test]
+fn the_demo_passes_on_every_profile_of_the_model() {
+    for profile in ["maximum", "qemu", "mmu600", "mmu700"] {
+        let (last, code) = demo(&["demo", "--profile", profile]);
+        assert!(last.ends_with(" passed, 0 failed"), "{profile}: {last}");
+        assert_eq!(code, Some(0), "{profile}");
+    }
+}
+
+#[test]
+fn the_demo_passes_on_qemu() {
+    let required = std::env::var("SMMU_REQUIRE_QEMU").is_ok_and(|value| value == "1");
+    match smmu_qemu::Qemu::find() {
+        Err(error) if !required => eprintln!("skipped: {error}"),
+        _ => {
+            let (last, code) = demo(&["demo", "--machine", "qemu"]);
+            assert!(last.ends_with(" passed, 0 failed"), "{last}");
+            assert_eq!(code, Some(0));
+        }
+    }
+}
+
+#[test]
+fn json_is_json_and_says_the_same() {
+    let output = run(&["demo", "--json"]);
+    let lines: Vec<Value> =
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let checks = lines.iter().filter(|line| line["kind"] == "check").count();
+    assert!(checks > 30 && lines.iter().all(|line| line["ok"] != false));
+    let summary = lines.last().unwrap();
+    assert_eq!((&summary["kind"], &summary["checks"]), (&"summary".into(), &checks.into()));
+    assert_eq!(summary["failed"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn there_is_no_colour_in_a_pipe() {
+    assert!(!run(&["demo"]).stdout.contains(&0x1b));
+}
+
+#[test]
+fn a_wrong_command_line_is_2_and_names_what_is_wrong() {
+    for (args, named) in [
+        (&["bogus"][..], "bogus"),
+        (&["demo", "--machine", "cray"], "cray"),
+        (&["demo", "--profile", ""], "profile"),
+        (&["eval"], "FILE"),
+        (&["probe", "--idr0", "zz", "--idr1", "0", "--idr5", "0"], "zz"),
+        (&["probe", "--idr0", "0x100000000", "--idr1", "0", "--idr5", "0"], "0x100000000"),
+        (&["decode", "event", "1", "2"], "4 words"),
+        (&["decode", "ste", "zz"], "zz"),
+    ] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(text(&output.stderr).contains(named), "{args:?}: {}", text(&output.stderr));
+        assert!(output.stdout.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn a_failure_is_1_and_names_what_failed() {
+    for (args, named) in [
+        (&["eval", "/nonexistent.jsonl"][..], "/nonexistent.jsonl"),
+        (&["probe", "--idr0", "0x0d441018", "--idr1", "0", "--idr5", "0x10"], "0x0d441018"),
+        (&["probe", "--strict", "--idr0", "0x1f44101b", "--idr1", "0", "--idr5", "0x10"], "ST_LEVEL"),
+    ] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(text(&output.stderr).contains(named), "{args:?}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn a_missing_qemu_is_one_line_that_says_what_to_do() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_smmu-inspect"));
+    let output = command.args(["demo", "--machine", "qemu"]).env("SMMU_QEMU", "/nope").output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said}");
+    assert!(said.contains("/nope") && said.contains("install"), "{said}");
+}
