@@ -126,18 +126,23 @@ impl UpdatePlan {
     }
 
     fn hitless_steps(&mut self, current: &Words, target: &Words, used: &UsedBits, switch: u8) {
-        // Before the switch: what only the new content uses, outside the piece that is the switch.
-        let before = blend(current, target, |word| {
-            if switch >> word & 1 != 0 { 0 } else { at(&used.target, word) & !at(&used.current, word) }
-        });
-        // The switch: its piece whole, and with it whatever neither content uses, or what is safe.
-        let during = blend(&before, target, |word| {
-            if switch >> word & 1 != 0 {
-                u64::MAX
-            } else {
-                !(at(&used.current, word) & !at(&used.safe, word))
-            }
-        });
+        // The switch is one piece, stored whole; these are the bits of the other pieces, by when they must change.
+        let elsewhere = |word: usize, mask: u64| if switch >> word & 1 != 0 { 0 } else { mask };
+        let used_by = |words: &Words, word: usize| at(words, word) & !at(&used.safe, word);
+        let old = |word| used_by(&used.current, word);
+        let new = |word| used_by(&used.target, word);
+        let first = |word| elsewhere(word, new(word) & !old(word));
+        let last = |word| elsewhere(word, old(word) & !new(word));
+        let any_time = |word| elsewhere(word, !old(word) & !new(word) | at(&used.safe, word));
+
+        // What may change at any time joins a step that is there anyway, so that it never costs one: bits that are set
+        // come early and bits that are cleared go late, which is kind to whoever knows less of what is used.
+        let early = blend(current, target, first) != *current;
+        let late = blend(target, current, last) != *target;
+        let joins_first = |word| if early { any_time(word) & at(target, word) } else { 0 };
+        let joins_last = |word| if late { any_time(word) & !at(target, word) } else { 0 };
+        let before = blend(current, target, |word| first(word) | joins_first(word));
+        let during = blend(&before, target, |word| !(last(word) | joins_last(word)));
         self.push(current, &before);
         self.push(&before, &during);
         self.push(&during, target);

@@ -42,8 +42,9 @@ pub enum Policy {
 
 /// Without range invalidation, more commands than this become an invalidation of the whole tag.
 ///
-/// 64 commands are 1 KiB of queue and, at some tens of nanoseconds each in hardware, about what refilling a TLB costs.
-pub const DEFAULT_MAX_COMMANDS: u32 = 64;
+/// So one unmap costs at most sixteen entries of the queue with its `CMD_SYNC`, whatever its size. An SMMU without range
+/// invalidation whose TLB is costly to refill may deserve more: it is a field of [`Rules`].
+pub const DEFAULT_MAX_COMMANDS: u32 = 15;
 
 /// What to invalidate by what rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -4,7 +4,6 @@
 use super::word::{Cd0, Cd1, Cd2, Cd3};
 use super::{Cd, CdConfig, CdError, CdFaultMode};
 use crate::first_level;
-use smmu_regs::addr::AddressSize;
 use smmu_regs::caps::StallModel;
 use smmu_regs::vmsa::{Granule, Stage1Regime, TableBase};
 use smmu_regs::{Caps, Feature};
@@ -137,12 +136,12 @@ fn check_base(caps: &Caps, regime: &Stage1Regime, base: &TableBase) -> Result<()
     if !(min..=max).contains(&bits) {
         return Err(CdError::InputSize { bits, min, max });
     }
-    let size = regime.ips.min(caps.oas);
-    let size = if wide { size } else { size.min(AddressSize::Bits48) };
+    let output = regime.ips.min(caps.oas);
+    let size = first_level::table_size(output, wide);
     let address = base.base;
     if !size.contains(address.get()) {
         return Err(CdError::TooHigh { address, size });
     }
-    let align = first_level::stage1_align(granule, u32::from(bits), size);
+    let align = first_level::stage1_align(granule, u32::from(bits), output);
     if address.is_aligned(align) { Ok(()) } else { Err(CdError::Misaligned { address, align }) }
 }

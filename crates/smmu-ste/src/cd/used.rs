@@ -1,7 +1,7 @@
 //! Which bits of a CD the SMMU acts on, or checks (IHI 0070 5.4): the basis of hitless updates.
 //!
-//! For CDs of the EL1 and EL2-E2H worlds of non-secure streams; an EL2 CD uses no more than these. IMPLEMENTATION
-//! DEFINED bits are not counted: these crates write them 0.
+//! For CDs of non-secure streams. What depends on the STE through which a CD is reached (`S1PIE`, `S1MPAM`) is counted as
+//! used if any STE could make it so. IMPLEMENTATION DEFINED bits are not counted: these crates write them 0.
 
 use super::Cd;
 use super::word::{Cd0, Cd1, Cd2, Cd3, Cd4, Cd5, Cd6, Cd7};
@@ -9,9 +9,22 @@ use smmu_regs::caps::{Caps, Feature};
 use smmu_regs::vmsa::HardwareUpdate;
 
 impl Cd {
-    /// The bits that matter in this CD on an SMMU with these capabilities.
+    /// The bits that matter in this CD on an SMMU with these capabilities, in the EL1 and EL2-E2H worlds.
     #[must_use]
     pub fn used_bits(&self, caps: &Caps) -> [u64; 8] {
+        let [zero, ..] = self.words();
+        let zero = Cd0::from_bits(zero);
+        self.used_by_halves(caps, zero.epd0(), zero.epd1())
+    }
+
+    /// The bits that matter in this CD in the EL2 world without E2H, which has one half and ignores `EPD0`; the fields of
+    /// the other half are counted too, for they are RES0 there.
+    #[must_use]
+    pub fn used_bits_el2(&self, caps: &Caps) -> [u64; 8] {
+        self.used_by_halves(caps, false, false)
+    }
+
+    fn used_by_halves(&self, caps: &Caps, off0: bool, off1: bool) -> [u64; 8] {
         let [zero, one, two, ..] = self.words();
         let (zero, one, two) = (Cd0::from_bits(zero), Cd1::from_bits(one), Cd2::from_bits(two));
         if !zero.v() {
@@ -19,11 +32,11 @@ impl Cd {
         }
         let has = |feature| caps.has(feature);
         let when = |condition: bool, mask: u64| if condition { mask } else { 0 };
-        let (off0, off1) = (zero.epd0(), zero.epd1());
         let d128 = has(Feature::D128);
         let v64 = zero.aa64();
         let v32 = !v64 && !d128;
         let v128 = !v64 && d128;
+        // `PIE` acts only through an STE with `S1PIE`: what it switches on and what it switches off both count.
         let indirection = v128 || v64 && has(Feature::S1PermissionIndirection) && two.pie();
         let mpam = has(Feature::Mpam);
 
@@ -45,7 +58,7 @@ impl Cd {
             | when(!(off0 && off1), Cd0::ENDI.mask())
             | when(!v32, Cd0::IPS.mask() | Cd0::HA.mask() | Cd0::HD.mask())
             | when(v32 || !zero.ha(), Cd0::AFFD.mask())
-            | when(!indirection, Cd0::WXN.mask())
+            | when(!v128, Cd0::WXN.mask())
             | when(v32, Cd0::UWXN.mask())
             | when(!zero.s(), Cd0::R.mask());
 
@@ -57,7 +70,7 @@ impl Cd {
             | when(has(Feature::E0pd) && !v32, Cd1::E0PD0.mask())
             | when(caps.httu == HardwareUpdate::TableAccessFlag && !v32, Cd1::HAFT.mask())
             | when(has(Feature::TranslationHardening) && v64, Cd1::PNCH.mask())
-            | when(has(Feature::Epan) && !v32 && !indirection, Cd1::EPAN.mask())
+            | when(has(Feature::Epan) && v64, Cd1::EPAN.mask())
             | when(has(Feature::Pbha) && one.had0() && !v128, Cd1::HWU059.mask() | Cd1::HWU060.mask())
             | when(hwu(off0, one.had0()), Cd1::HWU061.mask() | Cd1::HWU062.mask());
         let used2 = when(!off1, Cd2::TTB1.mask())

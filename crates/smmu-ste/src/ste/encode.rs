@@ -7,7 +7,6 @@ use super::{
     SteConfig, SteError, StreamWorld, WithoutSubstream,
 };
 use crate::first_level;
-use smmu_regs::addr::AddressSize;
 use smmu_regs::caps::StallModel;
 use smmu_regs::vmsa::{Granule, Level, Stage2Regime, concatenated_tables};
 use smmu_regs::{Caps, Feature, Vmid};
@@ -265,15 +264,14 @@ fn check_start_level(caps: &Caps, regime: &Stage2Regime) -> Result<(), SteError>
 /// `S2TTB` within the output size and aligned to the first table or tables: an address that the SMMU would round down
 /// is refused.
 fn check_base(caps: &Caps, regime: &Stage2Regime, tables: u32) -> Result<(), SteError> {
-    let size = regime.ps.min(caps.oas);
-    let size =
-        if regime.ds || regime.granule == Granule::Size64K { size } else { size.min(AddressSize::Bits48) };
+    let output = regime.ps.min(caps.oas);
+    let size = first_level::table_size(output, regime.ds || regime.granule == Granule::Size64K);
     let address = regime.ttb;
     if !size.contains(address.get()) {
         return Err(SteError::TooHigh { address, size });
     }
     let bits = u32::from(regime.input_bits);
-    let align = first_level::align(regime.granule, bits, regime.start_level, tables, size);
+    let align = first_level::align(regime.granule, bits, regime.start_level, tables, output);
     if !address.is_aligned(align) {
         return Err(SteError::Misaligned { address, align });
     }

@@ -23,6 +23,7 @@ pub struct CdTable {
     cds_log2: u8,
     caps: Caps,
     caches: Caches,
+    el2: bool,
 }
 
 impl CdTable {
@@ -40,7 +41,13 @@ impl CdTable {
         }
         let bytes = CD_BYTES.wrapping_shl(u32::from(cds_log2));
         let pages = memory.allocate(bytes, bytes)?;
-        Ok(Self { pages, cds_log2, caps: *caps, caches: Caches::default() })
+        Ok(Self { pages, cds_log2, caps: *caps, caches: Caches::default(), el2: false })
+    }
+
+    /// The same table for streams of the EL2 world without E2H, whose CDs have one half only.
+    #[must_use]
+    pub fn for_el2(self) -> Self {
+        Self { el2: true, ..self }
     }
 
     /// What an STE says of this table.
@@ -128,11 +135,8 @@ impl CdTable {
     /// The way from one CD to another.
     #[must_use]
     pub fn plan(&self, current: &Cd, target: &Cd, atomicity: Atomicity) -> UpdatePlan {
-        let used = UsedBits {
-            current: current.used_bits(&self.caps),
-            target: target.used_bits(&self.caps),
-            safe: [0; 8],
-        };
+        let bits = |cd: &Cd| if self.el2 { cd.used_bits_el2(&self.caps) } else { cd.used_bits(&self.caps) };
+        let used = UsedBits { current: bits(current), target: bits(target), safe: [0; 8] };
         UpdatePlan::new(&current.words(), &target.words(), &used, VALID, atomicity)
     }
 
