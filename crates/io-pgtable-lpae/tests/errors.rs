@@ -221,6 +221,8 @@ unsafe impl smmu_regs::platform::Memory for Far {
         self.0.words(PhysAddr::new(address.get().wrapping_sub(1 << 40)), count)
     }
     fn publish(&self) {}
+    fn acquire(&self) {}
+    fn release(&self) {}
 }
 
 #[test]

@@ -123,7 +123,7 @@ fn a_stale_walker_sees_an_invalid_first_word_and_old_leaves() {
     assert_eq!(memory.live(), 4, "nothing is given back before the receipt");
     // the way back goes through a receipt
     let (_, freed) = gather.finish().unwrap();
-    let ticket = Ticket { instance: InstanceId::new(1), first: QueuePosition(3), end: QueuePosition(10) };
+    let ticket = Ticket::new(InstanceId::new(1), QueuePosition(3), QueuePosition(10));
     let receipt = |through| {
         Receipt::assert_completed_by_platform(InstanceId::new(1), QueuePosition(0), QueuePosition(through))
     };

@@ -88,10 +88,13 @@ pub fn active_errors<P: Mmio>(p: &P) -> Gerror {
     Gerror::from_bits((p.get::<Gerror>().into_bits() ^ p.get::<Gerrorn>().into_bits()) & known)
 }
 
-/// Acknowledges `errors`, which must be active: toggles exactly those bits of `GERRORN` (6.3.20).
+/// Acknowledges those of `errors` that are active: toggles exactly their bits of `GERRORN` (6.3.20).
 ///
 /// Repair the cause first: a command queue that is acknowledged unrepaired stops again.
 pub fn acknowledge_errors<P: Mmio>(p: &P, errors: Gerror) {
-    let now = p.get::<Gerrorn>().into_bits();
-    p.put(Gerrorn::from_bits(now ^ errors.into_bits()));
+    let active = active_errors(p).into_bits() & errors.into_bits();
+    if active != 0 {
+        let now = p.get::<Gerrorn>().into_bits();
+        p.put(Gerrorn::from_bits(now ^ active));
+    }
 }

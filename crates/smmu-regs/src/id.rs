@@ -150,6 +150,7 @@ whole_id!(Vmid(u16));
 
 id! {
     /// Which SMMU of the system: software's own numbering, so that receipts of different instances cannot be mixed up.
+    /// An SMMU whose command queue is made anew gets a new number, so that nothing waits for a queue that is gone.
     InstanceId(u16), 16
 }
 whole_id!(InstanceId(u16));

@@ -5,10 +5,12 @@
 //! is set before anything is switched off.
 
 use crate::caps::{Caps, Feature, Hints, IdRegisters, ProbeError};
-use crate::handshake::{HandshakeError, update_gbpa, write_cr0, write_irq_ctrl};
+use crate::handshake::{
+    HandshakeError, acknowledge_errors, active_errors, update_gbpa, write_cr0, write_irq_ctrl,
+};
 use crate::id::InstanceId;
 use crate::platform::{Clock, Mmio};
-use crate::receipt::Receipt;
+use crate::receipt::CleanStart;
 use crate::registers::{
     CmdqBase, CmdqCons, CmdqProd, Cr0, Cr1, Cr2, EventqBase, EventqCons, EventqIrqCfg0, EventqProd, Gbpa,
     GerrorIrqCfg0, IrqCtrl, Registers, StrtabBase, StrtabBaseCfg,
@@ -25,11 +27,11 @@ pub enum LifecycleError {
     Probe(ProbeError),
     /// A register did not answer.
     Handshake(HandshakeError),
-    /// The receipt is of another SMMU, or of no command at all: caches must be invalidated before `SMMUEN`.
+    /// It is another SMMU whose caches were invalidated.
     NotInvalidated {
-        /// The receipt that was offered.
-        receipt: Receipt,
-        /// The SMMU it was offered for.
+        /// The SMMU whose caches were.
+        invalidated: InstanceId,
+        /// The SMMU to be enabled.
         instance: InstanceId,
     },
 }
@@ -39,13 +41,12 @@ impl fmt::Display for LifecycleError {
         match self {
             Self::Probe(error) => error.fmt(f),
             Self::Handshake(error) => error.fmt(f),
-            Self::NotInvalidated { receipt, instance } => write!(
-                f,
-                "SMMU {instance} cannot be enabled: the receipt (SMMU {}, {} commands) does not show that its \
-                 caches were invalidated",
-                receipt.instance(),
-                receipt.through().0
-            ),
+            Self::NotInvalidated { invalidated, instance } => {
+                write!(
+                    f,
+                    "SMMU {instance} cannot be enabled: the caches of SMMU {invalidated} were invalidated"
+                )
+            }
         }
     }
 }
@@ -87,7 +88,8 @@ impl Probed {
     }
 
     /// Takes the SMMU over from whatever state firmware left it in: first bypassing traffic is made to abort, then
-    /// interrupts, translation and queues are switched off.
+    /// interrupts, translation and queues are switched off, and errors that are still active are acknowledged, for a
+    /// command queue with an active error would take no commands (6.3.9.3).
     ///
     /// # Errors
     /// A register did not answer within `timeout`.
@@ -95,6 +97,7 @@ impl Probed {
         update_gbpa(p, timeout, |gbpa| gbpa.with(Gbpa::ABORT, true))?;
         write_irq_ctrl(p, IrqCtrl::new(), timeout)?;
         write_cr0(p, Cr0::new(), timeout)?;
+        acknowledge_errors(p, active_errors(p));
         Ok(Quiesced { caps: self.caps, instance: self.instance })
     }
 }
@@ -123,7 +126,8 @@ impl Quiesced {
     /// Writes the attributes of the SMMU's own accesses, the table and the queue bases, and sets the queues empty.
     ///
     /// Invalid StreamIDs are recorded (`CR2.RECINVSID`), broadcast TLB maintenance is ignored (`CR2.PTM`), and
-    /// `CR2.E2H` follows the capabilities.
+    /// `CR2.E2H` follows the capabilities. MSIs are switched off (address 0, 6.3.21); a platform that has them programs
+    /// them between this step and [`CommandsReady::enable`].
     #[must_use]
     pub fn configure<P: Mmio>(self, p: &P, bases: &Bases) -> Configured {
         let access = if self.caps.has(Feature::Coherent) {
@@ -155,6 +159,10 @@ impl Quiesced {
         p.put(bases.event_queue);
         p.put(EventqProd::new());
         p.put(EventqCons::new());
+        if self.caps.has(Feature::Msi) {
+            p.put(GerrorIrqCfg0::new());
+            p.put(EventqIrqCfg0::new());
+        }
         Configured { caps: self.caps, instance: self.instance }
     }
 }
@@ -193,27 +201,24 @@ pub struct CommandsReady {
 impl CommandsReady {
     /// Enables the event queue, interrupts and translation.
     ///
-    /// `invalidated` is the receipt of a `CMD_SYNC` after `CMD_CFGI_ALL` and a TLB invalidation of everything: caches
-    /// keep what they held before (3.21.3, 6.3.9.6), and nothing new is cached while `SMMUEN` is 0.
+    /// `clean` shows that configuration caches and TLBs have been invalidated: they keep what they held before (3.21.3,
+    /// 6.3.9.6), and nothing new is cached while `SMMUEN` is 0. Where there is ATS, translated traffic is checked against
+    /// the stream table (`CR0.ATSCHK`): without that, a device that claims to have translated its addresses passes.
     ///
     /// # Errors
-    /// The receipt is not of this SMMU's queue, or a register did not answer within `timeout`.
+    /// It is another SMMU's caches that were invalidated, or a register did not answer within `timeout`.
     pub fn enable<P: Mmio + Clock>(
         self,
         p: &P,
-        invalidated: Receipt,
+        clean: CleanStart,
         timeout: Duration,
     ) -> Result<Enabled, LifecycleError> {
-        if invalidated.instance() != self.instance || invalidated.through().0 == 0 {
-            return Err(LifecycleError::NotInvalidated { receipt: invalidated, instance: self.instance });
+        let (invalidated, instance) = (clean.instance(), self.instance);
+        if invalidated != instance {
+            return Err(LifecycleError::NotInvalidated { invalidated, instance });
         }
-        let cr0 = self.cr0.with(Cr0::EVENTQEN, true);
+        let cr0 = self.cr0.with(Cr0::EVENTQEN, true).with(Cr0::ATSCHK, self.caps.has(Feature::Ats));
         write_cr0(p, cr0, timeout)?;
-        if self.caps.has(Feature::Msi) {
-            // No MSI until the platform sets one up: address 0 means "none" (6.3.21).
-            p.put(GerrorIrqCfg0::new());
-            p.put(EventqIrqCfg0::new());
-        }
         let irqs = IrqCtrl::new().with(IrqCtrl::GERROR_IRQEN, true).with(IrqCtrl::EVENTQ_IRQEN, true);
         write_irq_ctrl(p, irqs, timeout)?;
         let cr0 = cr0.with(Cr0::SMMUEN, true);

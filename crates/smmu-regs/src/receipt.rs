@@ -16,12 +16,30 @@ pub struct QueuePosition(pub u64);
 /// "Done when `instance` has completed the commands from `first` up to, not including, `end`."
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket {
+    instance: InstanceId,
+    first: QueuePosition,
+    end: QueuePosition,
+}
+
+impl Ticket {
+    /// The commands from `first` up to, not including, `end` of an instance's queue. A queue makes tickets; a stretch
+    /// without commands gives one that nothing ever covers.
+    #[must_use]
+    pub const fn new(instance: InstanceId, first: QueuePosition, end: QueuePosition) -> Self {
+        Self { instance, first, end }
+    }
+
     /// The SMMU.
-    pub instance: InstanceId,
-    /// The first command that matters.
-    pub first: QueuePosition,
+    #[must_use]
+    pub const fn instance(&self) -> InstanceId {
+        self.instance
+    }
+
     /// One past the last command that matters.
-    pub end: QueuePosition,
+    #[must_use]
+    pub const fn end(&self) -> QueuePosition {
+        self.end
+    }
 }
 
 /// Proof that an instance has completed a stretch of its command queue.
@@ -62,10 +80,39 @@ impl Receipt {
         self.through
     }
 
-    /// Whether this receipt is for `ticket`'s instance and holds its whole stretch.
+    /// Whether this receipt is for `ticket`'s instance and holds its whole stretch. Nothing covers a ticket without
+    /// commands: it was taken before they were queued.
     #[must_use]
     pub fn covers(&self, ticket: Ticket) -> bool {
-        self.instance == ticket.instance && self.from <= ticket.first && self.through >= ticket.end
+        self.instance == ticket.instance
+            && ticket.first < ticket.end
+            && self.from <= ticket.first
+            && self.through >= ticket.end
+    }
+}
+
+/// Proof that an SMMU's caches hold nothing from before: what [`CommandsReady::enable`] asks for.
+///
+/// [`CommandsReady::enable`]: crate::lifecycle::CommandsReady::enable
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "it lets the SMMU be enabled"]
+pub struct CleanStart {
+    instance: InstanceId,
+}
+
+impl CleanStart {
+    /// Claims that all configuration and all translations of `instance` have been invalidated since it was disabled.
+    ///
+    /// An escape hatch like [`Receipt::assert_completed_by_platform`]: the command queue of `smmu-cmds` calls it when the
+    /// commands have completed. A false claim lets stale entries of firmware's live on.
+    pub const fn assert_by_platform(instance: InstanceId) -> Self {
+        Self { instance }
+    }
+
+    /// The SMMU.
+    #[must_use]
+    pub const fn instance(&self) -> InstanceId {
+        self.instance
     }
 }
 
@@ -94,10 +141,10 @@ impl<T> Detached<T> {
     /// The invalidation has been queued on every instance that could hold it: `tickets` says how far.
     ///
     /// # Errors
-    /// More tickets than a quarantine can hold; the value comes back.
+    /// No ticket (see [`Detached::never_seen_by_hardware`]), or more than a quarantine can hold; the value comes back.
     pub fn after(self, tickets: &[Ticket]) -> Result<Quarantine<T>, Self> {
         let mut slots = [None; MAX_INSTANCES];
-        if tickets.len() > slots.len() {
+        if tickets.is_empty() || tickets.len() > slots.len() {
             return Err(self);
         }
         for (slot, ticket) in slots.iter_mut().zip(tickets) {
@@ -138,6 +185,11 @@ impl<T> Quarantine<T> {
         self.tickets.iter().flatten().copied()
     }
 
+    /// Back to [`Detached`]: the invalidation is going to be queued anew, with new tickets.
+    pub fn again(self) -> Detached<T> {
+        Detached(self.value)
+    }
+
     /// Opens it if `receipts` cover every ticket. Those that are covered are struck off either way, so that receipts
     /// can come one at a time.
     ///
@@ -170,7 +222,7 @@ mod tests {
     }
 
     fn ticket(instance: u16, end: u64) -> Ticket {
-        Ticket { instance: InstanceId::new(instance), first: QueuePosition(3), end: QueuePosition(end) }
+        Ticket::new(InstanceId::new(instance), QueuePosition(3), QueuePosition(end))
     }
 
     #[test]
@@ -178,7 +230,10 @@ mod tests {
         let (from, through) = (QueuePosition(4), QueuePosition(99));
         let receipt = Receipt::assert_completed_by_platform(InstanceId::new(0), from, through);
         assert!(!receipt.covers(ticket(0, 10)));
-        assert!(receipt.covers(Ticket { first: QueuePosition(4), ..ticket(0, 10) }));
+        let later = |first, end| Ticket::new(InstanceId::new(0), QueuePosition(first), QueuePosition(end));
+        assert!(receipt.covers(later(4, 10)));
+        // A ticket that was taken before its commands were queued.
+        assert!(!receipt.covers(later(4, 4)));
     }
 
     #[test]
@@ -188,6 +243,12 @@ mod tests {
         let quarantine = quarantine.open(&[receipt(1, 7)]).unwrap_err();
         assert!(quarantine.tickets().eq([ticket(0, 10)]));
         assert_eq!(quarantine.open(&[receipt(0, 11)]).ok(), Some("tables"));
+    }
+
+    #[test]
+    fn no_ticket_is_no_way_out() {
+        let quarantine = Detached::new(5).after(&[]).unwrap_err().after_one(ticket(0, 9));
+        assert_eq!(*quarantine.again().get(), 5);
     }
 
     #[test]

@@ -29,10 +29,11 @@ pub struct AtsTarget {
 #[non_exhaustive]
 #[allow(clippy::large_enum_variant)] // a quarantine must not get lost, and there is no allocator
 pub enum InvalidateError {
-    /// The queue failed. Invalidate again, by [`invalidate`] and a new ticket, or leave the tables.
-    Queue(QueueError, Detached<FreedTables>),
-    /// The receipt does not cover the commands: the SMMU refused one of the queue's commands meanwhile.
-    Lost(Quarantine<FreedTables>),
+    /// The queue failed. TLBs may hold what was unmapped: [`invalidate`] it again, with a new ticket.
+    Queue(QueueError, Invalidation, Detached<FreedTables>),
+    /// The receipt does not cover the commands: the SMMU refused one of the queue's commands meanwhile. [`invalidate`]
+    /// again, after [`Quarantine::again`], with a new ticket.
+    Lost(Invalidation, Quarantine<FreedTables>),
     /// The freed tables were damaged.
     Reclaim(ReclaimError),
 }
@@ -40,10 +41,10 @@ pub enum InvalidateError {
 impl fmt::Display for InvalidateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Queue(error, freed) => {
+            Self::Queue(error, _, freed) => {
                 write!(f, "{error}; {} tables stay out of use", freed.get().len())
             }
-            Self::Lost(_) => f.write_str("a command was lost: freed tables stay out of use"),
+            Self::Lost(..) => f.write_str("a command was lost: freed tables stay out of use"),
             Self::Reclaim(error) => error.fmt(f),
         }
     }
@@ -144,10 +145,10 @@ pub fn invalidate_and_reclaim<P: Mmio + Memory + Clock>(
     let first = queue.accepted();
     let receipt = match invalidate(p, queue, &what, rules, tags, ats, timeout, observe) {
         Ok(receipt) => receipt,
-        Err(error) => return Err(InvalidateError::Queue(error, freed)),
+        Err(error) => return Err(InvalidateError::Queue(error, what, freed)),
     };
     let quarantine = freed.after_one(queue.ticket_since(first));
-    let freed = quarantine.open(&[receipt]).map_err(InvalidateError::Lost)?;
+    let freed = quarantine.open(&[receipt]).map_err(|freed| InvalidateError::Lost(what, freed))?;
     let tables = freed.reclaim(p).map_err(InvalidateError::Reclaim)?;
     Ok(Some((receipt, tables)))
 }

@@ -235,6 +235,10 @@ const fn plan_steps(range: IovaRange, what: &Invalidation, leaf: bool, max_comma
         (Some(level), _) | (None, Some(level)) => level.shift(what.granule),
         (None, None) => what.granule.shift(),
     };
+    if shift >= u64::BITS {
+        // No table has such an entry: it would cover more than there is.
+        return RangePlan::WholeTag;
+    }
     let first = range.start() >> shift;
     let count = (range.last() >> shift) - first + 1;
     if count > max_commands as u64 {

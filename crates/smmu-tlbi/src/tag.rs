@@ -5,6 +5,9 @@ use smmu_cmds::command::TlbiOperand;
 use smmu_regs::{Asid, Vmid};
 
 /// The owner of translations that come from one page table.
+///
+/// The page tables of `io-pgtable-lpae` hold no global entries. Tables that somebody else writes - a guest, the CPU's own
+/// kernel - may, and an invalidation by ASID leaves global entries alone (4.4.2): such tables have tags of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Tag {
     /// Stage 1 of an EL1 address space.
@@ -14,8 +17,22 @@ pub enum Tag {
         /// ASID.
         asid: Asid,
     },
-    /// Stage 1 of an EL2-E2H address space (or of EL2, with ASID 0).
-    El2 {
+    /// As [`Tag::Stage1`], for a table that may hold global entries.
+    Stage1Foreign {
+        /// VMID.
+        vmid: Vmid,
+        /// ASID.
+        asid: Asid,
+    },
+    /// Stage 1 of EL2 without E2H: there are no ASIDs, all streams of that world have one address space.
+    El2,
+    /// Stage 1 of an EL2-E2H address space.
+    El2E2h {
+        /// ASID.
+        asid: Asid,
+    },
+    /// As [`Tag::El2E2h`], for a table that may hold global entries: that of the host's kernel, say.
+    El2E2hForeign {
         /// ASID.
         asid: Asid,
     },
@@ -37,8 +54,11 @@ impl Tag {
     #[must_use]
     pub const fn by_address(self, operand: TlbiOperand) -> Command {
         match self {
-            Self::Stage1 { vmid, asid } => Command::TlbiNhVa { vmid, asid, operand },
-            Self::El2 { asid } => Command::TlbiEl2Va { asid, operand },
+            Self::Stage1 { vmid, asid } | Self::Stage1Foreign { vmid, asid } => {
+                Command::TlbiNhVa { vmid, asid, operand }
+            }
+            Self::El2 => Command::TlbiEl2Va { asid: Asid::new(0), operand },
+            Self::El2E2h { asid } | Self::El2E2hForeign { asid } => Command::TlbiEl2Va { asid, operand },
             Self::Stage2 { vmid } | Self::NestingParent { vmid } => Command::TlbiS2Ipa { vmid, operand },
         }
     }
@@ -49,7 +69,9 @@ impl Tag {
     pub const fn whole(self) -> Command {
         match self {
             Self::Stage1 { vmid, asid } => Command::TlbiNhAsid { vmid, asid },
-            Self::El2 { asid } => Command::TlbiEl2Asid { asid },
+            Self::Stage1Foreign { vmid, .. } => Command::TlbiNhAll { vmid },
+            Self::El2E2h { asid } => Command::TlbiEl2Asid { asid },
+            Self::El2 | Self::El2E2hForeign { .. } => Command::TlbiEl2All,
             Self::Stage2 { vmid } | Self::NestingParent { vmid } => Command::TlbiS12Vmall { vmid },
         }
     }
@@ -61,7 +83,7 @@ impl Tag {
     pub const fn combined(self) -> Option<Command> {
         match self {
             Self::NestingParent { vmid } => Some(Command::TlbiNhAll { vmid }),
-            Self::Stage1 { .. } | Self::El2 { .. } | Self::Stage2 { .. } => None,
+            _ => None,
         }
     }
 }

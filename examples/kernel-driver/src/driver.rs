@@ -6,8 +6,8 @@ use crate::{Domain, DomainKind, DriverError};
 use alloc::vec::Vec;
 use core::time::Duration;
 use io_pgtable_lpae::{Attributes, Concatenation, Gather, PageTable, Regime, TableConfig};
-use smmu_cmds::queue::Drained;
-use smmu_cmds::{Command, CommandQueue, EventQueue, RawEvent};
+use smmu_cmds::queue::{CommandFailure, Drained};
+use smmu_cmds::{Command, CommandQueue, EventQueue, RawCommand, RawEvent};
 use smmu_regs::caps::Hints;
 use smmu_regs::lifecycle::{Bases, Enabled, Probed};
 use smmu_regs::platform::Platform;
@@ -18,7 +18,7 @@ use smmu_ste::ste::{Ats, FaultMode, GuestSte, Stage1Config, Stage2Config, Stream
 use smmu_ste::table::{Progress, StreamTableShape, Updated};
 use smmu_ste::{CdConfig, CdTable, Ste, SteConfig, StreamTable};
 use smmu_tlbi::range::Rules;
-use smmu_tlbi::{InvalidateError, RangeSupport, Tag, invalidate, invalidate_and_reclaim};
+use smmu_tlbi::{RangeSupport, Tag, invalidate, invalidate_and_reclaim};
 
 /// What a driver decides.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +45,8 @@ pub enum Notice<'a> {
     Probed(&'a Caps),
     /// The stream table has been laid out.
     StreamTable(StreamTableShape),
+    /// All that the SMMU had cached has been invalidated, completely.
+    EverythingDropped,
     /// An STE or a CD is being changed.
     Update(Progress<'a>),
     /// A command has been queued; `None`: a `CMD_SYNC` has completed.
@@ -90,17 +92,9 @@ impl<P: Platform> Driver<P> {
         };
         let ready = probed.quiesce(&p, timeout)?.configure(&p, &bases).enable_commands(&p, timeout)?;
         // Whatever the SMMU still holds from before is dropped before it translates again.
-        let mut stale = [Some(Command::CfgiAll), Some(Command::TlbiNsnhAll), None];
-        if caps.has(Feature::Hyp) {
-            stale[2] = Some(Command::TlbiEl2All);
-        }
-        for command in stale.iter().flatten() {
-            observe(Notice::Command(Some(command)));
-            commands.push(&p, command, timeout)?;
-        }
-        let invalidated = commands.sync(&p, timeout)?;
-        observe(Notice::Command(None));
-        let smmu = ready.enable(&p, invalidated, timeout)?;
+        let clean = commands.drop_everything(&p, timeout)?;
+        observe(Notice::EverythingDropped);
+        let smmu = ready.enable(&p, clean, timeout)?;
         Ok(Self {
             p,
             smmu,
@@ -150,19 +144,25 @@ impl<P: Platform> Driver<P> {
             )?,
         };
         let config = if caps.has(Feature::Coherent) { config } else { config.non_coherent() };
-        let table = PageTable::new(config, &self.p)?;
-        let space = match kind {
-            DomainKind::Stage1 => {
-                let asid = Asid::new(self.asids.take()?);
-                let mut cds = CdTable::new(&self.p, &caps, 0)?;
-                let Regime::Stage1(regime) = table.regime() else { return Err(DriverError::WrongKind) };
-                let cd = CdConfig { regime, asid, faults: CdFaultMode::Terminate, private_asid: true };
-                cds.set_before_use(&self.p, SubstreamId::ZERO, &cd.encode(&caps)?)?;
-                Space::Stage1 { cds, asid }
-            }
-            DomainKind::Stage2 => Space::Stage2 { vmid: Vmid::new(self.vmids.take()?) },
+        let tags = match kind {
+            DomainKind::Stage1 => &mut self.asids,
+            DomainKind::Stage2 => &mut self.vmids,
         };
-        Ok(Domain { table, space, streams: Vec::new(), nesting: false })
+        let tag = tags.take()?;
+        let built =
+            PageTable::new(config, &self.p).map_err(DriverError::from).and_then(|table| {
+                match space(&self.p, &caps, &table, kind, tag) {
+                    Ok(space) => Ok(Domain { table, space, streams: Vec::new(), nesting: false }),
+                    Err(error) => {
+                        table.destroy(&self.p).never_seen_by_hardware().reclaim(&self.p)?;
+                        Err(error)
+                    }
+                }
+            });
+        if built.is_err() {
+            tags.give_back(tag);
+        }
+        built
     }
 
     /// Attaches a stream to a domain, from whatever it was attached to before. `from` is that domain, if any.
@@ -191,7 +191,8 @@ impl<P: Platform> Driver<P> {
         self.set(stream, &ste, from, observe)
     }
 
-    /// Attaches a stream to a stage-2 domain with a guest's stage 1 on top, as the guest's STE `words` say.
+    /// Attaches a stream to a stage-2 domain with a guest's stage 1 on top, as the guest's STE `words` say. `from` is the
+    /// domain it was attached to before, if that is another.
     ///
     /// # Errors
     /// The guest's STE must be refused, or as [`Driver::attach`].
@@ -199,13 +200,17 @@ impl<P: Platform> Driver<P> {
         &mut self,
         stream: StreamId,
         domain: &mut Domain,
+        from: Option<&mut Domain>,
         words: [u64; 2],
         observe: &mut dyn FnMut(Notice<'_>),
     ) -> Result<Updated, DriverError> {
         let config = match GuestSte::new(words)? {
             GuestSte::Abort => SteConfig::Abort,
             GuestSte::Bypass => SteConfig::Stage2(self.stage2(domain)?),
-            GuestSte::Translate(guest) => SteConfig::Nested { guest, stage2: self.stage2(domain)? },
+            GuestSte::Translate(guest) => {
+                guest.check(self.smmu.caps())?;
+                SteConfig::Nested { guest, stage2: self.stage2(domain)?, may_stall: false }
+            }
         };
         let ste = config.encode(self.smmu.caps())?;
         if !domain.streams.contains(&stream) {
@@ -213,7 +218,7 @@ impl<P: Platform> Driver<P> {
         }
         // From now on translations of both stages may be cached combined.
         domain.nesting |= matches!(config, SteConfig::Nested { .. });
-        self.set(stream, &ste, None, observe)
+        self.set(stream, &ste, from, observe)
     }
 
     /// Blocks a stream: its transactions abort, silently.
@@ -323,14 +328,7 @@ impl<P: Platform> Driver<P> {
         let receipt = self.commands.sync(&self.p, self.timeout)?;
         let ticket = self.commands.ticket_since(first);
         let quarantine = domain.table.destroy(&self.p).after_one(ticket);
-        match quarantine.open(&[receipt]) {
-            Ok(tables) => {
-                tables.reclaim(&self.p).map_err(InvalidateError::Reclaim)?;
-            }
-            Err(quarantine) => {
-                return Err(InvalidateError::Lost(quarantine).into());
-            }
-        }
+        quarantine.open(&[receipt]).map_err(|_| DriverError::Lost(ticket))?.reclaim(&self.p)?;
         match domain.space {
             Space::Stage1 { cds, asid } => {
                 self.p.free(cds.into_pages());
@@ -339,6 +337,15 @@ impl<P: Platform> Driver<P> {
             Space::Stage2 { vmid } => self.vmids.give_back(vmid.get()),
         }
         Ok(())
+    }
+
+    /// Gets the command queue going again if the SMMU has stopped at a command. Says what it stopped at; whatever waits for
+    /// an invalidation from before must then be invalidated anew.
+    ///
+    /// # Errors
+    /// The queue's pointers are impossible.
+    pub fn recover(&mut self) -> Result<Option<(CommandFailure, RawCommand)>, DriverError> {
+        Ok(self.commands.recover(&self.p)?)
     }
 
     /// Hands every waiting event to `handle`.
@@ -360,7 +367,7 @@ impl<P: Platform> Driver<P> {
         guest_asid: Asid,
     ) -> Result<(), DriverError> {
         let Space::Stage2 { vmid } = domain.space else { return Err(DriverError::WrongKind) };
-        let tags = [Tag::Stage1 { vmid, asid: guest_asid }];
+        let tags = [Tag::Stage1Foreign { vmid, asid: guest_asid }];
         let _ = invalidate(&self.p, &mut self.commands, what, &self.rules, &tags, &[], self.timeout, |_| {})?;
         Ok(())
     }
@@ -376,5 +383,27 @@ impl<P: Platform> Driver<P> {
         p.free(events.into_pages());
         streams.free(&p)?;
         Ok(p)
+    }
+}
+
+/// What a domain has besides its page table.
+fn space<P: Platform>(
+    p: &P,
+    caps: &Caps,
+    table: &PageTable,
+    kind: DomainKind,
+    tag: u16,
+) -> Result<Space, DriverError> {
+    match (kind, table.regime()) {
+        (DomainKind::Stage1, Regime::Stage1(regime)) => {
+            let asid = Asid::new(tag);
+            let cd = CdConfig { regime, asid, faults: CdFaultMode::Terminate, private_asid: true };
+            let cd = cd.encode(caps)?;
+            let mut cds = CdTable::new(p, caps, 0)?;
+            cds.set_before_use(p, SubstreamId::ZERO, &cd)?;
+            Ok(Space::Stage1 { cds, asid })
+        }
+        (DomainKind::Stage2, Regime::Stage2(_)) => Ok(Space::Stage2 { vmid: Vmid::new(tag) }),
+        _ => Err(DriverError::WrongKind),
     }
 }

@@ -2,10 +2,11 @@
 
 use alloc::boxed::Box;
 use core::fmt;
-use io_pgtable_lpae::{ConfigError, CreateError, MapError, UnmapError};
+use io_pgtable_lpae::{ConfigError, CreateError, MapError, ReclaimError, UnmapError};
 use smmu_cmds::QueueError;
 use smmu_regs::StreamId;
 use smmu_regs::lifecycle::LifecycleError;
+use smmu_regs::receipt::Ticket;
 use smmu_ste::ste::GuestSteError;
 use smmu_ste::{CdError, SteError, TableError};
 use smmu_tlbi::InvalidateError;
@@ -24,6 +25,8 @@ macro_rules! errors {
             },
             /// The domain cannot be used for this.
             WrongKind,
+            /// The SMMU refused a command while a domain was destroyed: its memory stays out of use.
+            Lost(Ticket),
             /// The domain still has streams attached.
             InUse {
                 /// One of them.
@@ -37,6 +40,7 @@ macro_rules! errors {
                     $( Self::$name(error) => fmt::Display::fmt(error, f), )*
                     Self::NoTag { bits } => write!(f, "all tags of {bits} bits are in use"),
                     Self::WrongKind => f.write_str("the domain is of the wrong kind for this"),
+                    Self::Lost(ticket) => write!(f, "not completed: {ticket}; the domain's memory stays out of use"),
                     Self::InUse { stream } => write!(f, "stream {stream} is still attached to the domain"),
                 }
             }
@@ -75,6 +79,8 @@ errors! {
     Map(MapError),
     /// An unmapping.
     Unmap(UnmapError),
+    /// Freed page tables.
+    Reclaim(ReclaimError),
     /// An invalidation.
     Invalidate(Box<InvalidateError>),
 }

@@ -61,6 +61,8 @@ enum ModelProfile {
     Maximum,
     /// What QEMU's SMMUv3 says it can do.
     Qemu,
+    /// Everything, but its accesses do not snoop the CPU's caches.
+    NonCoherent,
     /// An Arm MMU-600.
     Mmu600,
     /// An Arm MMU-700 r1p1.
@@ -163,6 +165,7 @@ fn run_demo(args: &DemoArgs) -> Result<bool, Failure> {
         Kind::Model => {
             let profile = match args.profile {
                 ModelProfile::Maximum => Profile::maximum(),
+                ModelProfile::NonCoherent => non_coherent(),
                 ModelProfile::Qemu => Profile::qemu(),
                 ModelProfile::Mmu600 => Profile::mmu600(),
                 ModelProfile::Mmu700 => Profile::mmu700_r1p1(),
@@ -185,6 +188,14 @@ fn run_demo(args: &DemoArgs) -> Result<bool, Failure> {
     out.flush()?;
     outcome?;
     Ok(passed)
+}
+
+/// The largest SMMU, without `IDR0.COHACC`.
+fn non_coherent() -> Profile {
+    let mut profile = Profile::maximum();
+    let [idr0, ..] = &mut profile.idr;
+    *idr0 &= !(1 << 4);
+    Profile { name: "maximum, not coherent", ..profile }
 }
 
 fn run_eval(args: &EvalArgs) -> Result<bool, Failure> {

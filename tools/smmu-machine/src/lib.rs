@@ -39,8 +39,13 @@ pub trait Machine: Mmio + Memory + Clock {
     /// Mistakes of the driver that the machine noticed.
     fn complaints(&self) -> Vec<String>;
 
-    /// The machine's memory, for looking at it from outside.
+    /// The machine's memory as its devices see it, for looking at it from outside.
     fn ram(&self) -> &GuestRam;
+
+    /// Bytes of memory that have been allocated and not freed.
+    fn allocated(&self) -> u64 {
+        self.ram().allocated()
+    }
 
     /// The 32-bit word at `address`, which is 4-byte aligned.
     ///

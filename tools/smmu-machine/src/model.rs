@@ -15,12 +15,20 @@ const RAM_BASE: u64 = 0x4000_0000;
 const RAM_BYTES: u64 = 128 << 20;
 
 /// The model, its memory and its devices.
+///
+/// A machine that is not coherent has two copies of its memory: what the CPU sees, and what the SMMU and the devices see.
+/// Only [`Memory::clean`] and [`Memory::invalidate`] copy from one to the other, and what nobody cleaned is poison.
 pub struct ModelMachine {
     model: Mutex<Model<RamBus>>,
+    /// What the CPU sees; on a coherent machine the same as `ram`.
+    cpu: Arc<GuestRam>,
     ram: Arc<GuestRam>,
     streams: Vec<StreamId>,
     started: Instant,
 }
+
+/// What memory holds that was never cleaned: valid descriptors, pointers and entries of all kinds.
+const POISON: u64 = 0x0000_0000_4000_0fff;
 
 /// The model's way to memory.
 struct RamBus(Arc<GuestRam>);
@@ -53,13 +61,21 @@ impl Bus for RamBus {
 }
 
 impl ModelMachine {
-    /// A model of `profile` with a device for each of `streams`.
+    /// A model of `profile` with a device for each of `streams`. It is coherent if the profile says so
+    /// (`IDR0.COHACC`).
     #[must_use]
     pub fn new(profile: Profile, streams: &[StreamId]) -> Self {
-        let words: Arc<dyn Words> = Arc::new(OwnWords::new(RAM_BYTES));
-        let ram = Arc::new(GuestRam::new(words, RAM_BASE));
+        let memory = |poison| -> Arc<GuestRam> {
+            let words: Arc<dyn Words> = Arc::new(OwnWords::new(RAM_BYTES, poison));
+            Arc::new(GuestRam::new(words, RAM_BASE))
+        };
+        let [idr0, ..] = profile.idr;
+        let coherent = idr0 >> 4 & 1 != 0;
+        let ram = memory(if coherent { 0 } else { POISON });
+        let cpu = if coherent { Arc::clone(&ram) } else { memory(0) };
         Self {
             model: Mutex::new(Model::new(profile, RamBus(Arc::clone(&ram)))),
+            cpu,
             ram,
             streams: streams.to_vec(),
             started: Instant::now(),
@@ -78,6 +94,15 @@ impl ModelMachine {
     /// What the model consumed and recorded since the last call.
     pub fn trace(&self) -> Vec<Trace> {
         self.model().trace()
+    }
+}
+
+/// Copies words from one view of memory to the other, word by word, as a cache would write back or refill.
+fn copy(from: &GuestRam, to: &GuestRam, address: PhysAddr, words: usize) {
+    if let (Ok(from), Ok(to)) = (from.words(address, words), to.words(address, words)) {
+        for (from, to) in from.iter().zip(to) {
+            to.store(from.load());
+        }
     }
 }
 
@@ -100,22 +125,39 @@ impl Mmio for ModelMachine {
 }
 
 // SAFETY: the allocator hands each block out once and takes back only what is out; blocks are zeroed and aligned; `words`
-// gives the machine's own words or an error; the model reads the very same words under a lock that a register write
-// takes, so stores made before `publish` (a full fence) are visible to it; 64-bit atomicity is claimed, no more.
+// gives the machine's own words or an error; the model reads the very same words, or on a machine that is not coherent
+// their copies as of the last `clean`, under a lock that a register write takes, so stores made before `publish` (a full
+// fence) are visible to it; 64-bit atomicity is claimed, no more.
 unsafe impl Memory for ModelMachine {
     fn allocate(&self, bytes: u64, align: u64) -> Result<Pages, AllocationError> {
-        self.ram.allocate(bytes, align)
+        self.cpu.allocate(bytes, align)
     }
 
     fn free(&self, pages: Pages) {
-        self.ram.free(pages);
+        self.cpu.free(pages);
     }
 
     fn words(&self, address: PhysAddr, count: usize) -> Result<&[Dword], MemoryError> {
-        self.ram.words(address, count)
+        self.cpu.words(address, count)
+    }
+
+    fn clean(&self, address: PhysAddr, words: usize) {
+        copy(&self.cpu, &self.ram, address, words);
+    }
+
+    fn invalidate(&self, address: PhysAddr, words: usize) {
+        copy(&self.ram, &self.cpu, address, words);
     }
 
     fn publish(&self) {
+        fence(Ordering::SeqCst);
+    }
+
+    fn acquire(&self) {
+        fence(Ordering::SeqCst);
+    }
+
+    fn release(&self) {
         fence(Ordering::SeqCst);
     }
 }
@@ -163,5 +205,9 @@ impl Machine for ModelMachine {
 
     fn ram(&self) -> &GuestRam {
         &self.ram
+    }
+
+    fn allocated(&self) -> u64 {
+        self.cpu.allocated()
     }
 }

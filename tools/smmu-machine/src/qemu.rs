@@ -88,6 +88,14 @@ unsafe impl Memory for QemuMachine {
     fn publish(&self) {
         fence(Ordering::SeqCst);
     }
+
+    fn acquire(&self) {
+        fence(Ordering::SeqCst);
+    }
+
+    fn release(&self) {
+        fence(Ordering::SeqCst);
+    }
 }
 
 impl Clock for QemuMachine {

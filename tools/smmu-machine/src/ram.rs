@@ -38,9 +38,10 @@ impl std::error::Error for RamError {}
 pub(crate) struct OwnWords(Box<[AtomicU64]>);
 
 impl OwnWords {
-    pub(crate) fn new(bytes: u64) -> Self {
+    /// `bytes` bytes, each word of which is `fill`.
+    pub(crate) fn new(bytes: u64, fill: u64) -> Self {
         let count = usize::try_from(bytes / 8).unwrap_or(0);
-        Self((0..count).map(|_| AtomicU64::new(0)).collect())
+        Self((0..count).map(|_| AtomicU64::new(fill.to_le())).collect())
     }
 }
 

@@ -187,6 +187,10 @@ unsafe impl Memory for TestMemory {
         self.check_published(&mut self.state.borrow_mut());
     }
 
+    fn acquire(&self) {}
+
+    fn release(&self) {}
+
     fn clean(&self, address: PhysAddr, words: usize) {
         let mut state = self.state.borrow_mut();
         let first = ((address.get() - BASE) / 8) as usize;

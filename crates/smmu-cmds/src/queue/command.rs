@@ -9,7 +9,7 @@ use crate::command::{Command, RawCommand, Sync, SyncSignal};
 use core::time::Duration;
 use smmu_regs::handshake::{acknowledge_errors, active_errors};
 use smmu_regs::platform::{Clock, Deadline, Memory, Mmio, Pages};
-use smmu_regs::receipt::{QueuePosition, Receipt, Ticket};
+use smmu_regs::receipt::{CleanStart, QueuePosition, Receipt, Ticket};
 use smmu_regs::registers::{CmdqBase, CmdqCons, CmdqProd, Gerror, Registers};
 use smmu_regs::{Caps, Feature, InstanceId, Quirk};
 
@@ -98,7 +98,36 @@ impl CommandQueue {
     /// A ticket for the commands from `first` to the last one accepted.
     #[must_use]
     pub const fn ticket_since(&self, first: QueuePosition) -> Ticket {
-        Ticket { instance: self.instance, first, end: QueuePosition(self.accepted) }
+        Ticket::new(self.instance, first, QueuePosition(self.accepted))
+    }
+
+    /// Has the SMMU drop all configuration and all non-secure translations that it holds, as must be done before it is
+    /// enabled (3.21.3, 6.3.9.6).
+    ///
+    /// # Errors
+    /// The SMMU did not complete within `timeout`, or stopped.
+    pub fn drop_everything<P: Mmio + Memory + Clock>(
+        &mut self,
+        p: &P,
+        timeout: Duration,
+    ) -> Result<CleanStart, QueueError> {
+        self.push(p, &Command::CfgiAll, timeout)?;
+        self.push(p, &Command::TlbiNsnhAll, timeout)?;
+        if self.caps.has(Feature::Hyp) {
+            self.push(p, &Command::TlbiEl2All, timeout)?;
+        }
+        let _ = self.sync(p, timeout)?;
+        Ok(CleanStart::assert_by_platform(self.instance))
+    }
+
+    /// Begins anew at the start of the ring, for an SMMU that was disabled and whose PROD and CONS have been set to 0.
+    /// What was queued and not completed is lost: no later receipt covers it.
+    pub fn restart(&mut self) {
+        self.producer = Position::ZERO;
+        self.consumer = Position::ZERO;
+        self.rung = Position::ZERO;
+        self.batch_start = self.accepted;
+        self.valid_from = self.accepted;
     }
 
     /// Adds a command. The SMMU need not see it before [`CommandQueue::sync`] or [`CommandQueue::ring`].
@@ -167,8 +196,23 @@ impl CommandQueue {
     ///
     /// # Errors
     /// The SMMU did not complete within `timeout` (the commands may still complete later, and a later receipt then
-    /// covers them), or it stopped at a command: see [`CommandQueue::recover`].
+    /// covers them, unless an erratum asks for repetition: then they must be sent anew), or it stopped at a command: see
+    /// [`CommandQueue::recover`].
     pub fn sync<P: Mmio + Memory + Clock>(
+        &mut self,
+        p: &P,
+        timeout: Duration,
+    ) -> Result<Receipt, QueueError> {
+        let synced = self.sync_and_repeat(p, timeout);
+        if synced.is_err() && self.caps.must(Quirk::RepeatCfgiTlbi) {
+            // The second round is lost, and the first proves nothing.
+            self.batch_start = self.accepted;
+            self.valid_from = self.accepted;
+        }
+        synced
+    }
+
+    fn sync_and_repeat<P: Mmio + Memory + Clock>(
         &mut self,
         p: &P,
         timeout: Duration,
@@ -304,14 +348,16 @@ impl CommandQueue {
         let left = self.ring.size().distance(self.consumer, self.producer);
         let culprit = self.accepted.saturating_sub(u64::from(left));
         match failure {
+            // The queue is empty, or the SMMU names no cause: the error is of another time.
+            _ if left == 0 => {}
+            CommandFailure::None | CommandFailure::Abort => {}
             CommandFailure::Illegal | CommandFailure::Unknown(_) => {
                 let sync = Command::Sync(Sync::new(SyncSignal::None)).encode(&self.caps)?;
                 self.ring.write(p, self.consumer, sync.words())?;
                 p.publish();
-                self.valid_from = culprit.saturating_add(1);
+                self.valid_from = self.valid_from.max(culprit.saturating_add(1));
             }
-            CommandFailure::AtcTimeout => self.valid_from = culprit,
-            CommandFailure::Abort => {}
+            CommandFailure::AtcTimeout => self.valid_from = self.valid_from.max(culprit),
         }
         acknowledge_errors(p, Gerror::new().with(Gerror::CMDQ_ERR, true));
         Ok(Some((failure, command)))

@@ -63,6 +63,8 @@ pub enum QueueError {
 /// Why the SMMU stopped consuming commands (`CMDQ_CONS.ERR`, IHI 0070 7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CommandFailure {
+    /// CERROR_NONE: the SMMU names no cause; the error was there before the queue was enabled.
+    None,
     /// CERROR_ILL: it does not understand the command.
     Illegal,
     /// CERROR_ABT: reading the queue was aborted.
@@ -76,6 +78,7 @@ pub enum CommandFailure {
 impl From<u8> for CommandFailure {
     fn from(code: u8) -> Self {
         match code {
+            0 => Self::None,
             1 => Self::Illegal,
             2 => Self::Abort,
             3 => Self::AtcTimeout,
@@ -87,6 +90,7 @@ impl From<u8> for CommandFailure {
 impl fmt::Display for CommandFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::None => f.write_str("CERROR_NONE"),
             Self::Illegal => f.write_str("CERROR_ILL"),
             Self::Abort => f.write_str("CERROR_ABT"),
             Self::AtcTimeout => f.write_str("CERROR_ATC_INV_SYNC"),

@@ -75,6 +75,7 @@ impl EventQueue {
         p.acquire();
         let mut drained = Drained { records: 0, lost: register.ovflg() != self.overflow_acknowledged };
         while self.consumer != producer {
+            self.ring.invalidate(p, self.consumer);
             handle(RawEvent::from_words(self.ring.read(p, self.consumer)?));
             self.consumer = size.advance(self.consumer, 1);
             drained.records = drained.records.saturating_add(1);
@@ -82,11 +83,17 @@ impl EventQueue {
         if drained.records != 0 || drained.lost {
             self.overflow_acknowledged = register.ovflg();
             // The reads above must be done before the SMMU may reuse the entries.
-            p.publish();
+            p.release();
             let cons = EventqCons::from_bits(self.consumer.bits());
             p.put(cons.with(EventqCons::OVACKFLG, self.overflow_acknowledged));
         }
         Ok(drained)
+    }
+
+    /// Begins anew at the start of the ring, for an SMMU that was disabled and whose PROD and CONS have been set to 0.
+    pub fn restart(&mut self) {
+        self.consumer = Position::ZERO;
+        self.overflow_acknowledged = false;
     }
 
     /// Gives the memory back: only when the queue is disabled.

@@ -20,7 +20,10 @@ impl<const W: usize> Ring<W> {
             _ => return Err(QueueError::Size { log2, min, max }),
         };
         let bytes = u64::from(size.entries()).saturating_mul(Self::ENTRY_BYTES).max(32);
-        Ok(Self { pages: memory.allocate(bytes, bytes)?, size })
+        let pages = memory.allocate(bytes, bytes)?;
+        // No dirty line of the allocator's may be written back over what the SMMU writes.
+        memory.clean(pages.base(), usize::try_from(bytes / 8).unwrap_or(usize::MAX));
+        Ok(Self { pages, size })
     }
 
     const ENTRY_BYTES: u64 = W as u64 * 8;
@@ -40,6 +43,11 @@ impl<const W: usize> Ring<W> {
     fn entry(&self, position: Position) -> PhysAddr {
         let offset = u64::from(self.size.index(position)).wrapping_mul(Self::ENTRY_BYTES);
         PhysAddr::new(self.base().get().wrapping_add(offset))
+    }
+
+    /// Drops cached copies of the entry at `position`, which the SMMU wrote.
+    pub(super) fn invalidate<M: Memory>(&self, memory: &M, position: Position) {
+        memory.invalidate(self.entry(position), W);
     }
 
     /// A copy of the entry at `position`.

@@ -12,7 +12,12 @@ pub trait Clock {
         core::hint::spin_loop();
     }
 
-    /// Called instead of [`Clock::relax`] where the SMMU promises an event (`IDR0.SEV`): `WFE`, or the same as `relax`.
+    /// Called instead of [`Clock::relax`] where the SMMU promises an event (`IDR0.SEV`): `WFET`, `WFE` under an event
+    /// stream, or the same as `relax`.
+    ///
+    /// It must return within a bounded time, a fraction of the timeouts in use: no event comes from an SMMU that has
+    /// stopped with an error or is gone, and another waiter may have eaten the one that came. A bare `WFE` without an event
+    /// stream turns every deadline of these crates into "never".
     fn wait_for_event(&self) {
         self.relax();
     }

@@ -141,10 +141,14 @@ impl core::error::Error for MemoryError {}
 ///   that anything on the CPU side accesses other than through atomics;
 /// * after [`Memory::publish`] the SMMU sees all stores made before it (by any CPU, as far as ordered before the call)
 ///   ahead of any made after it;
+/// * [`Memory::free`] is given pages that [`Memory::allocate`] gave, though maybe by a handle that was made anew from
+///   their address and size ([`Pages::from_raw`]); it must withstand any other and not hand them out again. No `&[Dword]`
+///   of pages that were freed is used any more by these crates;
 /// * [`Memory::atomicity`] says `Bits128` only if [`Memory::store_pair`] is single-copy atomic for the SMMU's fetches.
 #[allow(unsafe_code)]
 pub unsafe trait Memory {
-    /// Zeroed memory of `bytes` bytes, aligned to `align` (a power of two, at least 8).
+    /// Zeroed memory of `bytes` bytes, aligned to `align` (a power of two, at least 8). These crates clean what they let
+    /// the SMMU see; `allocate` need not.
     ///
     /// # Errors
     /// There is none.
@@ -163,13 +167,23 @@ pub unsafe trait Memory {
     /// after (`DSB ST` or `DMB OSHST`, by platform).
     fn publish(&self);
 
-    /// The barrier before reading what the SMMU wrote: nothing after it is read before what was read ahead of it.
-    fn acquire(&self) {
-        core::sync::atomic::fence(Ordering::Acquire);
+    /// The barrier before reading what the SMMU wrote: nothing after it is read before what was read ahead of it
+    /// (`DMB OSHLD`).
+    fn acquire(&self);
+
+    /// The barrier before telling the SMMU that it may reuse what was read: everything read or stored ahead of it is done
+    /// before anything stored or written to a register after (`DMB OSH`; a barrier of stores alone is not enough).
+    fn release(&self);
+
+    /// Cleans `words` words at `address` to where a non-coherent SMMU reads. A coherent platform does nothing; one that is
+    /// not coherent must supply it.
+    fn clean(&self, address: PhysAddr, words: usize) {
+        let _ = (address, words);
     }
 
-    /// Cleans `words` words at `address` to where a non-coherent SMMU reads. A coherent platform does nothing.
-    fn clean(&self, address: PhysAddr, words: usize) {
+    /// Drops cached copies of `words` words at `address`, which a non-coherent SMMU has written. A coherent platform does
+    /// nothing; one that is not coherent must supply it (or map the queues non-cacheable).
+    fn invalidate(&self, address: PhysAddr, words: usize) {
         let _ = (address, words);
     }
 
@@ -204,8 +218,14 @@ unsafe impl<M: Memory + ?Sized> Memory for &M {
     fn acquire(&self) {
         (**self).acquire();
     }
+    fn release(&self) {
+        (**self).release();
+    }
     fn clean(&self, address: PhysAddr, words: usize) {
         (**self).clean(address, words);
+    }
+    fn invalidate(&self, address: PhysAddr, words: usize) {
+        (**self).invalidate(address, words);
     }
     fn atomicity(&self) -> Atomicity {
         (**self).atomicity()

@@ -51,6 +51,9 @@ impl fmt::Debug for RegisterOffset {
 
 /// Access to the registers of one SMMU.
 ///
+/// An implementation for an SMMU with the "page 0 only" quirk ([`Quirk::Page0Only`](crate::Quirk::Page0Only)) leads
+/// [`Page::One`] to page 0.
+///
 /// Accesses never fail: a backend whose SMMU is gone answers all-ones and reports the reason by its own means; the
 /// deadlines of these crates then fire. A write is ordered after all earlier stores to memory that the SMMU may read
 /// as far as [`Memory::publish`](super::Memory::publish) made them visible; a backend need not add a barrier of its own.

@@ -42,7 +42,7 @@ impl SteConfig {
                 let one = one.try_with(Ste1::EATS, ats(caps, stage2.ats, false)?)?;
                 Ok(words.finish(head(config::STAGE2)?.into_bits(), one))
             }
-            Self::Nested { guest, stage2 } => encode_nested(caps, guest, stage2),
+            Self::Nested { guest, stage2, may_stall } => encode_nested(caps, guest, stage2, *may_stall),
         }
     }
 }
@@ -278,7 +278,12 @@ fn check_base(caps: &Caps, regime: &Stage2Regime, tables: u32) -> Result<(), Ste
     Ok(())
 }
 
-fn encode_nested(caps: &Caps, guest: &GuestTranslation, stage2: &Stage2Config) -> Result<Ste, SteError> {
+fn encode_nested(
+    caps: &Caps,
+    guest: &GuestTranslation,
+    stage2: &Stage2Config,
+    may_stall: bool,
+) -> Result<Ste, SteError> {
     need(caps, Feature::Nested)?;
     need(caps, Feature::Stage1)?;
     let words = encode_stage2(caps, stage2)?;
@@ -286,6 +291,7 @@ fn encode_nested(caps: &Caps, guest: &GuestTranslation, stage2: &Stage2Config) -
     let zero = Ste0::from_bits(guest_zero).try_with(Ste0::CONFIG, config::NESTED)?;
     // A guest that provokes events must not flood the host's queue: events of this stream may be merged.
     let one = Ste1::from_bits(words.one.into_bits() | guest_one).with(Ste1::MEV, true);
+    let one = if may_stall { one } else { one.with(Ste1::S1STALLD, stall_refused(caps, false)?) };
     let one = incoming_shareability(caps, one)?.try_with(Ste1::EATS, ats(caps, stage2.ats, true)?)?;
     Ok(words.finish(zero.into_bits(), one))
 }

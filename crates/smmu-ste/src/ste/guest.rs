@@ -3,11 +3,12 @@
 //! The guest's two words are judged once, as a copy. What it may decide is its own stage 1; an odd value there (a CD
 //! table larger than there are SubstreamIDs, say) can only hurt the guest itself and is passed on.
 
-use super::Ste;
 use super::encode::config;
 use super::word::{Ste0, Ste1};
+use super::{Ste, SteError};
 use core::fmt;
 use smmu_regs::addr::PhysAddr;
+use smmu_regs::caps::{Caps, Feature, StallModel};
 use smmu_regs::layout::Layout;
 
 /// What a guest's STE asks for.
@@ -130,6 +131,31 @@ impl GuestTranslation {
     /// The two words, without `Config` and `EATS`, which the host decides.
     pub(super) const fn words(&self) -> [u64; 2] {
         [self.zero, self.one]
+    }
+
+    /// Whether the SMMU would take the guest's stage 1. An unlawful one hurts the guest alone, but each of its
+    /// transactions is a C_BAD_STE event: a host that does not want them gives the stream an aborting STE instead.
+    ///
+    /// # Errors
+    /// What the SMMU would call illegal (5.2 S1Fmt, S1CDMax, S1STALLD; 3.4.3).
+    pub fn check(&self, caps: &Caps) -> Result<(), SteError> {
+        let (zero, one) = (Ste0::from_word(self.zero), Ste1::from_word(self.one));
+        let bits = caps.substream_id_bits;
+        if bits != 0 && zero.s1cdmax() > bits {
+            return Err(SteError::CdTable { cds_log2: zero.s1cdmax(), bits });
+        }
+        let two_level = bits != 0 && zero.s1cdmax() != 0 && matches!(zero.s1fmt(), 1 | 2);
+        if two_level && !caps.has(Feature::TwoLevelCdTable) {
+            return Err(SteError::Unsupported { needs: Feature::TwoLevelCdTable });
+        }
+        if one.s1stalld() && caps.stall_model != StallModel::Supported {
+            return Err(SteError::Stall);
+        }
+        let (address, input) = (self.context_pointer(), caps.stage2_input_bits());
+        if address.get() >> input != 0 {
+            return Err(SteError::TooHigh { address, size: caps.oas });
+        }
+        Ok(())
     }
 
     /// Where the guest's CD or CD table is, in the guest's own addresses.

@@ -40,6 +40,9 @@ pub enum SteConfig {
         guest: GuestTranslation,
         /// The host's stage 2.
         stage2: Stage2Config,
+        /// The guest's CDs may ask for stalls. A guest that stalls can hold up others (3.12.2.3), and whoever lets it must
+        /// be ready to answer `CMD_RESUME` for it; without it, `S1STALLD` refuses stalls where the SMMU could make them.
+        may_stall: bool,
     },
 }
 
@@ -94,7 +97,8 @@ pub enum CdTableFormat {
     TwoLevel64K = 2,
 }
 
-/// What becomes of transactions without a SubstreamID where there are substreams (`S1DSS`).
+/// What becomes of transactions without a SubstreamID where there are substreams (`S1DSS`). Without substreams (a single
+/// CD) it is ignored, and they use the one CD.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum WithoutSubstream {

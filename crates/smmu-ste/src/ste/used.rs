@@ -7,6 +7,7 @@
 use super::Ste;
 use super::encode::config;
 use super::word::{Ste0, Ste1, Ste2, Ste3, Ste4, Ste5, Ste7};
+use crate::table::TableError;
 use smmu_regs::caps::{Caps, Feature};
 use smmu_regs::vmsa::HardwareUpdate;
 
@@ -123,6 +124,20 @@ impl Ste {
         mask.add::<7>(s2 && has(Feature::S2PermissionOverlay) && two.s2poe() && !v32, Ste7::S2POI.mask());
         let _ = three;
         mask.0
+    }
+
+    /// Whether ATS may go from this STE's setting to `target`'s at once: not between full and split-stage (3.9.2).
+    pub(crate) fn check_ats_transition(&self, target: &Self) -> Result<(), TableError> {
+        let eats = |ste: &Self| {
+            let [zero, one, ..] = ste.words();
+            let (zero, one) = (Ste0::from_bits(zero), Ste1::from_bits(one));
+            if zero.v() && zero.config() > config::BYPASS { one.eats() } else { 0 }
+        };
+        let (from, to) = (eats(self), eats(target));
+        match (from, to) {
+            (2, 1 | 3) | (1 | 3, 2) => Err(TableError::AtsTransition { from, to }),
+            _ => Ok(()),
+        }
     }
 
     /// The bits that may change at any moment between this STE and `target`, although both use them: hints, merging of

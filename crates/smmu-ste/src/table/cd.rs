@@ -41,6 +41,9 @@ impl CdTable {
         }
         let bytes = CD_BYTES.wrapping_shl(u32::from(cds_log2));
         let pages = memory.allocate(bytes, bytes)?;
+        // The zeros are invalid CDs, and the SMMU must see them.
+        memory.clean(pages.base(), usize::try_from(bytes / 8).unwrap_or(usize::MAX));
+        memory.publish();
         Ok(Self { pages, cds_log2, caps: *caps, caches: Caches::default(), el2: false })
     }
 
@@ -101,7 +104,7 @@ impl CdTable {
     /// cached by StreamID, so every stream that shares the table needs its own invalidation (4.3.3).
     ///
     /// # Errors
-    /// The SubstreamID is beyond the table, or an invalidation failed.
+    /// The SubstreamID is beyond the table, no stream is named, the queue is another SMMU's, or an invalidation failed.
     #[allow(clippy::too_many_arguments)]
     pub fn set<P: Mmio + Memory + Clock>(
         &mut self,
@@ -115,6 +118,9 @@ impl CdTable {
     ) -> Result<Updated, TableError> {
         /// Streams whose invalidations go into one batch.
         const BATCH: usize = 16;
+        if streams.is_empty() {
+            return Err(TableError::NoStream);
+        }
         let entry = Entry::read(p, self.entry(substream)?)?;
         let plan = self.plan(&Cd::from_words(entry.words), target, p.atomicity());
         let mut commands = [Command::CfgiAll; BATCH];
@@ -128,8 +134,9 @@ impl CdTable {
                 commands.get(..few.len()).unwrap_or(&[])
             }
         };
-        self.caches
-            .guard(p, queue, timeout, |queue| entry.carry_out(p, queue, plan, commands, timeout, observe))
+        self.caches.guard(p, queue, timeout, |queue, made_up| {
+            entry.carry_out(p, queue, plan, commands, (made_up, timeout), observe)
+        })
     }
 
     /// The way from one CD to another.

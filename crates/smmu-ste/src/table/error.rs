@@ -4,10 +4,9 @@ use crate::cd::CdError;
 use crate::ste::SteError;
 use core::fmt;
 use smmu_cmds::{CommandError, QueueError};
-use smmu_regs::addr::PhysAddr;
 use smmu_regs::layout::FieldError;
 use smmu_regs::platform::{AllocationError, MemoryError};
-use smmu_regs::{StreamId, SubstreamId};
+use smmu_regs::{InstanceId, StreamId, SubstreamId};
 
 /// A table operation that failed. Nothing is half-done unless the variant says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,11 +51,30 @@ pub enum TableError {
     /// The queue failed, before or between the steps of a change: the entry may hold any of the plan's states, and caches
     /// too. The next change of this table first drops everything that is cached.
     Queue(QueueError),
-    /// The SMMU that the queue serves is not the one whose table this is.
+    /// The queue is of another SMMU than the one that this table was used with first.
     Instance {
-        /// Address of the table.
-        table: PhysAddr,
+        /// The SMMU whose table it is.
+        table: InstanceId,
+        /// The SMMU whose queue it is.
+        queue: InstanceId,
     },
+    /// A two-level table cannot be split there: 6, 8 and 10 are the values that there are (6.3.25).
+    Split {
+        /// The value.
+        split: u8,
+    },
+    /// The SMMU has no two-level stream tables.
+    TwoLevel,
+    /// ATS cannot go between full and split-stage at once: first stop it at the endpoint, invalidate its cache and set
+    /// `EATS` to 0 (3.9.2).
+    AtsTransition {
+        /// The present code.
+        from: u8,
+        /// The code asked for.
+        to: u8,
+    },
+    /// A CD table that no stream uses needs no invalidation: use [`CdTable::set_before_use`](super::CdTable::set_before_use).
+    NoStream,
 }
 
 impl fmt::Display for TableError {
@@ -78,7 +96,17 @@ impl fmt::Display for TableError {
             Self::Ste(error) => error.fmt(f),
             Self::Cd(error) => error.fmt(f),
             Self::Queue(error) => error.fmt(f),
-            Self::Instance { table } => write!(f, "the queue is not of the SMMU whose table is at {table}"),
+            Self::Instance { table, queue } => {
+                write!(f, "the table is of SMMU {table} and the queue of SMMU {queue}")
+            }
+            Self::Split { split } => {
+                write!(f, "a two-level stream table cannot be split at {split}: 6, 8 or 10")
+            }
+            Self::TwoLevel => f.write_str("this SMMU has no two-level stream tables"),
+            Self::AtsTransition { from, to } => {
+                write!(f, "EATS cannot go from {from} to {to} at once: stop ATS first")
+            }
+            Self::NoStream => f.write_str("no stream is named that uses the CD table"),
         }
     }
 }

@@ -69,12 +69,30 @@ impl StreamTableShape {
         }
     }
 
-    /// Bytes of the table that the base register points to.
+    /// Bytes of the table that the base register points to; saturates where no table could be.
     #[must_use]
     pub const fn top_bytes(self) -> u64 {
+        let (entry, log2) = match self {
+            Self::Linear { log2 } => (STE_BYTES, log2),
+            Self::TwoLevel { log2, split } => (8, log2.saturating_sub(split)),
+        };
+        if log2 > 32 { u64::MAX } else { entry << log2 }
+    }
+
+    /// Whether an SMMU with these capabilities takes such a table.
+    fn check(self, caps: &Caps) -> Result<(), TableError> {
+        let (log2, linear) = match self {
+            Self::Linear { log2 } => (log2, true),
+            Self::TwoLevel { log2, .. } => (log2, false),
+        };
+        let max = if linear { caps.stream_id_bits.min(Self::LINEAR_MAX) } else { caps.stream_id_bits };
+        if log2 > max {
+            return Err(TableError::Size { log2, max });
+        }
         match self {
-            Self::Linear { log2 } => STE_BYTES << log2,
-            Self::TwoLevel { log2, split } => 8 << log2.saturating_sub(split),
+            Self::TwoLevel { .. } if !caps.has(Feature::TwoLevelStreamTable) => Err(TableError::TwoLevel),
+            Self::TwoLevel { split, .. } if !matches!(split, 6 | 8 | 10) => Err(TableError::Split { split }),
+            _ => Ok(()),
         }
     }
 }
@@ -92,14 +110,19 @@ impl StreamTable {
     /// Allocates a table. A linear one is filled with aborting STEs; a two-level one has no level-2 table yet.
     ///
     /// # Errors
-    /// There is no memory.
+    /// The SMMU does not take a table of that shape, or there is no memory.
     pub fn new<M: Memory>(memory: &M, caps: &Caps, shape: StreamTableShape) -> Result<Self, TableError> {
+        shape.check(caps)?;
         // Aligned to its size, and at least to 64 bytes (6.3.24).
         let bytes = shape.top_bytes().max(64);
         let top = memory.allocate(bytes, bytes)?;
         let table = Self { shape, top, caps: *caps, caches: Caches::default() };
-        if let StreamTableShape::Linear { .. } = shape {
-            table.fill_with_abort(memory, table.top.base(), bytes)?;
+        match shape {
+            StreamTableShape::Linear { .. } => {
+                fill_with_abort(memory, caps, table.top.base(), bytes)?;
+            }
+            // The zeros are level-1 descriptors of nothing, and the SMMU must see them.
+            StreamTableShape::TwoLevel { .. } => memory.clean(table.top.base(), word_count(bytes)),
         }
         memory.publish();
         Ok(table)
@@ -127,19 +150,6 @@ impl StreamTable {
             }
         };
         Ok((base, shape))
-    }
-
-    fn fill_with_abort<M: Memory>(&self, memory: &M, base: PhysAddr, bytes: u64) -> Result<(), TableError> {
-        let [first, ..] = SteConfig::Abort.encode(&self.caps)?.words();
-        let count = usize::try_from(bytes / 8).unwrap_or(usize::MAX);
-        let words = memory.words(base, count)?;
-        for ste in words.chunks_exact(8) {
-            if let Some(word) = ste.first() {
-                word.store(first);
-            }
-        }
-        memory.clean(base, count);
-        Ok(())
     }
 
     fn check(&self, stream: StreamId) -> Result<(), TableError> {
@@ -203,13 +213,14 @@ impl StreamTable {
         timeout: Duration,
     ) -> Result<(), TableError> {
         if self.find(p, stream)?.is_some() {
-            return Ok(());
+            // It may be there since an attempt whose invalidation failed.
+            return self.caches.guard(p, queue, timeout, |_, _| Ok(()));
         }
         let StreamTableShape::TwoLevel { split, .. } = self.shape else { return Ok(()) };
-        let descriptor = self.new_level2(p, split)?;
         let at = self.level1(stream, split);
-        let command = Command::CfgiSte { stream, leaf: false };
-        self.caches.guard(p, queue, timeout, |queue| {
+        let (caps, command) = (self.caps, Command::CfgiSte { stream, leaf: false });
+        self.caches.guard(p, queue, timeout, |queue, _| {
+            let descriptor = new_level2(p, &caps, split)?;
             if let Some(word) = p.words(at, 1)?.first() {
                 word.store(descriptor.into_bits());
             }
@@ -220,30 +231,13 @@ impl StreamTable {
         })
     }
 
-    /// A level-2 table full of aborting STEs, visible to the SMMU, and the descriptor that will own it.
-    fn new_level2<M: Memory>(&self, memory: &M, split: u8) -> Result<L1Std, TableError> {
-        let bytes = STE_BYTES.wrapping_shl(u32::from(split));
-        let pages = memory.allocate(bytes, bytes)?;
-        let base = pages.base();
-        let descriptor = self.fill_with_abort(memory, base, bytes).and_then(|()| {
-            let descriptor = L1Std::new().try_with(L1Std::SPAN, split.saturating_add(1))?;
-            Ok(descriptor.try_with_address(L1Std::L2PTR, base.get())?)
-        });
-        match descriptor {
-            // From here on the descriptor is the record of who owns the pages.
-            Ok(_) => drop_without_freeing(pages),
-            Err(_) => memory.free(pages),
-        }
-        memory.publish();
-        descriptor
-    }
-
     /// Changes the STE of `stream` to `target`, hitless where the architecture has a way.
     ///
     /// `observe` is told of every step; a driver passes `|_| {}`.
     ///
     /// # Errors
-    /// The stream has no STE (see [`StreamTable::ensure`]), or an invalidation failed.
+    /// The stream has no STE (see [`StreamTable::ensure`]), ATS would go between full and split-stage at once, the queue is
+    /// another SMMU's, or an invalidation failed.
     pub fn set<P: Mmio + Memory + Clock>(
         &mut self,
         p: &P,
@@ -256,10 +250,13 @@ impl StreamTable {
         let bits = self.shape.log2();
         let at = self.find(p, stream)?.ok_or(TableError::Stream { stream, bits })?;
         let entry = Entry::read(p, at)?;
-        let plan = self.plan(&Ste::from_words(entry.words), target, p.atomicity());
+        let current = Ste::from_words(entry.words);
+        current.check_ats_transition(target)?;
+        let plan = self.plan(&current, target, p.atomicity());
         let command = Command::CfgiSte { stream, leaf: true };
-        self.caches
-            .guard(p, queue, timeout, |queue| entry.carry_out(p, queue, plan, &[command], timeout, observe))
+        self.caches.guard(p, queue, timeout, |queue, made_up| {
+            entry.carry_out(p, queue, plan, &[command], (made_up, timeout), observe)
+        })
     }
 
     /// The way from one STE to another.
@@ -276,22 +273,60 @@ impl StreamTable {
     /// Gives all memory back: only when the SMMU no longer uses the table.
     ///
     /// # Errors
-    /// Memory does not hold what this table wrote; what was found up to there has been given back.
+    /// Memory does not hold what this table wrote. Everything else has been given back.
     pub fn free<M: Memory>(self, memory: &M) -> Result<(), TableError> {
+        let mut outcome = Ok(());
         if let StreamTableShape::TwoLevel { log2, split } = self.shape {
             let bytes = STE_BYTES.wrapping_shl(u32::from(split));
             for index in 0..1_u64.wrapping_shl(u32::from(log2.saturating_sub(split))) {
                 let stream = StreamId::try_from(index.wrapping_shl(u32::from(split)));
                 let Ok(stream) = stream else { break };
-                let descriptor = self.read_level1(memory, stream, split)?;
-                if descriptor.span() != 0 {
-                    memory.free(Pages::from_raw(PhysAddr::new(descriptor.address(L1Std::L2PTR)), bytes));
+                // The first STE of a level-2 table is where the table is.
+                match self.find(memory, stream) {
+                    Ok(Some(base)) => memory.free(Pages::from_raw(base, bytes)),
+                    Ok(None) => {}
+                    Err(error) => outcome = Err(error),
                 }
             }
         }
         memory.free(self.top);
-        Ok(())
+        outcome
     }
+}
+
+fn word_count(bytes: u64) -> usize {
+    usize::try_from(bytes / 8).unwrap_or(usize::MAX)
+}
+
+/// Fills memory with STEs that abort.
+fn fill_with_abort<M: Memory>(memory: &M, caps: &Caps, base: PhysAddr, bytes: u64) -> Result<(), TableError> {
+    let [first, ..] = SteConfig::Abort.encode(caps)?.words();
+    let count = word_count(bytes);
+    for ste in memory.words(base, count)?.chunks_exact(Ste::WORDS) {
+        if let Some(word) = ste.first() {
+            word.store(first);
+        }
+    }
+    memory.clean(base, count);
+    Ok(())
+}
+
+/// A level-2 table full of aborting STEs, visible to the SMMU, and the descriptor that will own it.
+fn new_level2<M: Memory>(memory: &M, caps: &Caps, split: u8) -> Result<L1Std, TableError> {
+    let bytes = STE_BYTES.wrapping_shl(u32::from(split));
+    let pages = memory.allocate(bytes, bytes)?;
+    let base = pages.base();
+    let descriptor = fill_with_abort(memory, caps, base, bytes).and_then(|()| {
+        let descriptor = L1Std::new().try_with(L1Std::SPAN, split.saturating_add(1))?;
+        Ok(descriptor.try_with_address(L1Std::L2PTR, base.get())?)
+    });
+    match descriptor {
+        // From here on the descriptor is the record of who owns the pages.
+        Ok(_) => drop_without_freeing(pages),
+        Err(_) => memory.free(pages),
+    }
+    memory.publish();
+    descriptor
 }
 
 /// Forgets the handle of pages that are recorded elsewhere.

@@ -4,9 +4,9 @@ use super::TableError;
 use crate::update::{Step, UpdatePlan, Words};
 use core::time::Duration;
 use smmu_cmds::{Command, CommandQueue};
-use smmu_regs::PhysAddr;
 use smmu_regs::platform::{Clock, Memory, Mmio};
 use smmu_regs::receipt::Receipt;
+use smmu_regs::{InstanceId, PhysAddr};
 
 /// Where an update is: what an observer is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,12 +20,15 @@ pub enum Progress<'a> {
 }
 
 /// An update that was carried out.
+///
+/// Its receipt shows that no transaction uses the old content any more: a CD table that only it pointed to may be reused.
+/// Translations made through it are still tagged in TLBs; page tables and tags wait for their own invalidation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use = "its receipt releases what the old content pointed to"]
+#[must_use = "its receipt says that the old content is no longer used"]
 pub struct Updated {
     /// The way it went.
     pub plan: UpdatePlan,
-    /// The last step's receipt; `None` if nothing had to change.
+    /// The last step's receipt, or that of making up for an earlier failure; `None` if nothing had to be done.
     pub receipt: Option<Receipt>,
 }
 
@@ -36,23 +39,30 @@ pub struct Updated {
 #[derive(Debug, Default)]
 pub(super) struct Caches {
     suspect: bool,
+    owner: Option<InstanceId>,
 }
 
 impl Caches {
-    /// Runs `change`, which stores and invalidates; before it, makes up for an earlier one that failed.
+    /// Runs `change`, which stores and invalidates; before it, makes up for an earlier one that failed. The SMMU of the
+    /// first change is the one whose caches these are. `change` is given the receipt of what was made up for.
     pub(super) fn guard<P: Mmio + Memory + Clock, T>(
         &mut self,
         p: &P,
         queue: &mut CommandQueue,
         timeout: Duration,
-        change: impl FnOnce(&mut CommandQueue) -> Result<T, TableError>,
+        change: impl FnOnce(&mut CommandQueue, Option<Receipt>) -> Result<T, TableError>,
     ) -> Result<T, TableError> {
+        let table = *self.owner.get_or_insert(queue.instance());
+        if table != queue.instance() {
+            return Err(TableError::Instance { table, queue: queue.instance() });
+        }
+        let mut made_up = None;
         if self.suspect {
             queue.push(p, &Command::CfgiAll, timeout)?;
-            let _ = queue.sync(p, timeout)?;
+            made_up = Some(queue.sync(p, timeout)?);
         }
         self.suspect = true;
-        let done = change(queue)?;
+        let done = change(queue, made_up)?;
         self.suspect = false;
         Ok(done)
     }
@@ -75,14 +85,15 @@ impl Entry {
         Ok(Self { at, words })
     }
 
-    /// Carries out `plan`; after each step's stores, `invalidations` go to the queue, and a `CMD_SYNC`.
+    /// Carries out `plan`; after each step's stores, `invalidations` go to the queue, and a `CMD_SYNC`. `receipt` is what
+    /// is known to be synchronized already.
     pub(super) fn carry_out<P: Mmio + Memory + Clock>(
         &self,
         p: &P,
         queue: &mut CommandQueue,
         plan: UpdatePlan,
         invalidations: &[Command],
-        timeout: Duration,
+        (mut receipt, timeout): (Option<Receipt>, Duration),
         mut observe: impl FnMut(Progress<'_>),
     ) -> Result<Updated, TableError> {
         // Refused before anything is stored, rather than between two steps.
@@ -90,7 +101,6 @@ impl Entry {
             command.encode(queue.caps())?;
         }
         observe(Progress::Planned(&plan));
-        let mut receipt = None;
         for step in plan.steps() {
             step.apply(p, self.at, p.words(self.at, 8)?);
             observe(Progress::Stored(step));

@@ -45,6 +45,12 @@ impl<'m, 'r, 'o> Bench<'m, 'r, 'o> {
             Notice::StreamTable(shape) => {
                 self.line("table", format_args!("{shape:?}, {} bytes at the top", shape.top_bytes()));
             }
+            Notice::EverythingDropped => {
+                self.line(
+                    "command",
+                    "CMD_CFGI_ALL, CMD_TLBI_NSNH_ALL (CMD_TLBI_EL2_ALL); CMD_SYNC, completed",
+                );
+            }
             Notice::Command(Some(command)) => self.line("command", command),
             Notice::Command(None) => self.line("command", "CMD_SYNC, completed"),
             Notice::Update(Progress::Planned(plan)) => {

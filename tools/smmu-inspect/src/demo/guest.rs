@@ -56,4 +56,16 @@ unsafe impl Memory for GuestMemory<'_> {
     fn publish(&self) {
         self.machine.publish();
     }
+
+    fn clean(&self, address: PhysAddr, words: usize) {
+        self.machine.clean(self.host_address(address), words);
+    }
+
+    fn acquire(&self) {
+        self.machine.acquire();
+    }
+
+    fn release(&self) {
+        self.machine.release();
+    }
 }

@@ -60,7 +60,7 @@ fn list(items: &[String]) -> String {
 /// All scenes.
 pub(super) fn all(bench: &mut Bench<'_, '_, '_>) -> Result<(), DemoError> {
     let machine = bench.machine;
-    let before = machine.ram().allocated();
+    let before = machine.allocated();
     let watched = Watched::new(machine);
     let mut driver = bring_up(bench, &watched)?;
     let stage = Stage::new(bench)?;
@@ -99,7 +99,7 @@ pub(super) fn all(bench: &mut Bench<'_, '_, '_>) -> Result<(), DemoError> {
     bench.registers(&watched);
     bench.expect_dma(0, IOVA + 0x48, &[place("page A", stage.page(0))], Seen::Nowhere)?;
     machine.free(stage.pages);
-    let left = machine.ram().allocated() - before;
+    let left = machine.allocated() - before;
     bench.check("all memory came back", left == 0, format_args!("{left} bytes are out"));
     let complaints = machine.complaints();
     bench.check("the machine noticed no mistake of the driver", complaints.is_empty(), list(&complaints));
@@ -232,7 +232,9 @@ fn nested(
     bench.line("map", format_args!("guest memory {GUEST:#x}, one 2 MiB block -> {}", pages.base()));
 
     let buffer = guest.allocate(PAGE, PAGE).map_err(smmu_cmds::QueueError::from)?;
-    let mut table = PageTable::new(TableConfig::ttb0(Granule::Size4K, 39, AddressSize::Bits40)?, &guest)?;
+    let config = TableConfig::ttb0(Granule::Size4K, 39, AddressSize::Bits40)?;
+    let coherent = driver.caps().has(Feature::Coherent);
+    let mut table = PageTable::new(if coherent { config } else { config.non_coherent() }, &guest)?;
     table.map(&guest, range(IOVA, PAGE)?, buffer.base(), RW)?;
     // A page whose guest-physical address the host will move.
     let moving = PhysAddr::new(IOVA);
@@ -263,7 +265,7 @@ fn nested(
     let places = [place("page B", stage.page(32)), in_buffer, place("page C", stage.page(48))];
     let allowed = [Seen::At("page B"), Seen::At("the guest's buffer")];
     let updated = bench.update("stage 2 to nested", 0, IOVA + 0x48, &places, &allowed, |observe| {
-        Ok(driver.attach_guest(stream, domain, [zero, one], observe)?)
+        Ok(driver.attach_guest(stream, domain, None, [zero, one], observe)?)
     })?;
     bench.check("the way is hitless", updated.plan.is_hitless(), updated.plan.is_hitless());
     bench.expect_dma(0, IOVA + 0x48, &places, Seen::At("the guest's buffer"))?;

@@ -71,8 +71,14 @@ unsafe impl Memory for Watched<'_> {
     fn acquire(&self) {
         self.machine.acquire();
     }
+    fn release(&self) {
+        self.machine.release();
+    }
     fn clean(&self, address: PhysAddr, words: usize) {
         self.machine.clean(address, words);
+    }
+    fn invalidate(&self, address: PhysAddr, words: usize) {
+        self.machine.invalidate(address, words);
     }
     fn atomicity(&self) -> Atomicity {
         self.machine.atomicity()

@@ -52,7 +52,7 @@ fn physical(guest: &GuestSte, host: &Fields<'_>, ats: Ats) -> Result<Ste, Stop> 
     let config = match guest {
         GuestSte::Abort => SteConfig::Abort,
         GuestSte::Bypass => SteConfig::Stage2(stage2()?),
-        GuestSte::Translate(guest) => SteConfig::Nested { guest: *guest, stage2: stage2()? },
+        GuestSte::Translate(guest) => SteConfig::Nested { guest: *guest, stage2: stage2()?, may_stall: true },
     };
     Ok(config.encode(&Smmu::ASSUMED.attribute_types(false).caps()?)?)
 }

@@ -93,7 +93,9 @@ fn nested(input: &Fields<'_>) -> Result<SteConfig, Stop> {
     match GuestSte::new(input.words("vste")?) {
         Ok(GuestSte::Abort) => Ok(SteConfig::Abort),
         Ok(GuestSte::Bypass) => Ok(SteConfig::Stage2(stage2_of(input)?)),
-        Ok(GuestSte::Translate(guest)) => Ok(SteConfig::Nested { guest, stage2: stage2_of(input)? }),
+        Ok(GuestSte::Translate(guest)) => {
+            Ok(SteConfig::Nested { guest, stage2: stage2_of(input)?, may_stall: true })
+        }
         Err(error) => Err(Stop::Refused(error.to_string())),
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn answer(record: &Fields<'_>) -> Answer {
 fn tag(input: &Fields<'_>) -> Result<Tag, Stop> {
     Ok(match input.text("op")? {
         "TLBI_NH_VA" => Tag::Stage1 { vmid: Vmid::new(0), asid: input.asid()? },
-        "TLBI_EL2_VA" => Tag::El2 { asid: input.asid()? },
+        "TLBI_EL2_VA" => Tag::El2E2h { asid: input.asid()? },
         "TLBI_S2_IPA" => Tag::Stage2 { vmid: input.vmid()? },
         other => return Err(Stop::Skip(format!("the operation {other} is not known"))),
     })
