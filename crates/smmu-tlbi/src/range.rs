@@ -148,6 +148,8 @@ const fn hint(
 ) -> Option<Level> {
     let below_tables = match table_levels.deepest() {
         None => None,
+        // There is no table descriptor at level 3.
+        Some(Level::THREE) => return None,
         Some(deepest) => deepest.next(),
     };
     let level = match (leaf_levels.single(), below_tables) {
