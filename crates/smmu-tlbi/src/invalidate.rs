@@ -29,9 +29,9 @@ pub struct AtsTarget {
 #[non_exhaustive]
 #[allow(clippy::large_enum_variant)] // a quarantine must not get lost, and there is no allocator
 pub enum InvalidateError {
-    /// The queue failed. TLBs may hold what was unmapped: [`invalidate`] it again, with a new ticket.
+    /// The queue failed. TLBs may hold what was unmapped: [`invalidate()`] it again, with a new ticket.
     Queue(QueueError, Invalidation, Detached<FreedTables>),
-    /// The receipt does not cover the commands: the SMMU refused one of the queue's commands meanwhile. [`invalidate`]
+    /// The receipt does not cover the commands: the SMMU refused one of the queue's commands meanwhile. [`invalidate()`]
     /// again, after [`Quarantine::again`], with a new ticket.
     Lost(Invalidation, Quarantine<FreedTables>),
     /// The freed tables were damaged.
@@ -126,7 +126,7 @@ pub fn invalidate<P: Mmio + Memory + Clock>(
 /// Invalidates what `gather` holds on one SMMU and gives its freed tables back. Gives the receipt and the number of
 /// tables, or `None` if nothing was gathered.
 ///
-/// For a table that several SMMUs walk, use [`invalidate`] on each, and the tickets and receipts of all of them.
+/// For a table that several SMMUs walk, use [`invalidate()`] on each, and the tickets and receipts of all of them.
 ///
 /// # Errors
 /// See [`InvalidateError`]: tables that hardware may still read never come back.

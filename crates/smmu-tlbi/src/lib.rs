@@ -3,7 +3,7 @@
 //! * [`range`]: one address range to at most three commands (TG, TTL, SCALE, NUM);
 //! * [`atc`]: one address range to the span of an ATC invalidation;
 //! * [`tag`]: whose translations - ASID, VMID, both stages - and the commands for them;
-//! * [`invalidate`]: commands, `CMD_SYNC`s and receipts for everything that an unmap gathered.
+//! * [`mod@invalidate`]: commands, `CMD_SYNC`s and receipts for everything that an unmap gathered.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
