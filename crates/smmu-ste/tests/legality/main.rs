@@ -1,0 +1,11 @@
+//! What an STE and a CD may be.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod geometry;
+mod golden;
+mod guest;
+mod refusals;
+mod round_trips;
+mod setup;
