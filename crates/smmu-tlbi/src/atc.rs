@@ -8,7 +8,8 @@ const PAGE: u32 = 12;
 
 /// The smallest aligned power of two of 4 KiB pages that holds `range`.
 ///
-/// A range that straddles a large power of two becomes much larger than itself; that is the form of the command.
+/// A range that straddles a large power of two becomes much larger than itself; that is the form of the command. An
+/// endpoint with a larger smallest translation unit (STU) may ignore a span below it: widen the range to the STU first.
 #[must_use]
 pub const fn span(range: IovaRange) -> AtcSpan {
     let (first, last) = (range.start() >> PAGE, range.last() >> PAGE);

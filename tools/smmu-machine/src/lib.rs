@@ -9,11 +9,13 @@ mod error;
 mod model;
 mod qemu;
 mod ram;
+mod watched;
 
 pub use error::MachineError;
 pub use model::ModelMachine;
 pub use qemu::QemuMachine;
 pub use ram::{GuestRam, RamError};
+pub use watched::{Watched, Write};
 
 use smmu_regs::platform::{Clock, Memory, Mmio};
 use smmu_regs::{PhysAddr, StreamId};

@@ -39,7 +39,7 @@ pub enum CdFaultMode {
     TerminateSilently,
     /// It aborts and an event is recorded.
     Terminate,
-    /// It waits for `CMD_RESUME`, and an event is recorded.
+    /// It waits for `CMD_RESUME`, and an event is recorded. The STE must allow it (`may_stall`), or the CD is illegal (5.5).
     Stall,
     /// As [`CdFaultMode::Stall`], without the record that a stall makes anyway (`R` = 0).
     StallOnly,

@@ -53,7 +53,8 @@ pub struct Stage1Config {
     pub cd_table: CdTablePointer,
     /// Whose translations these are.
     pub world: StreamWorld,
-    /// A CD may ask for stalls. Without it, and where the SMMU could stall, `S1STALLD` refuses them.
+    /// A CD may ask for stalls. Without it, and where the SMMU could do either, `S1STALLD` refuses them; an SMMU whose
+    /// stall model is "forced" stalls all the same.
     pub may_stall: bool,
     /// ATS.
     pub ats: Ats,

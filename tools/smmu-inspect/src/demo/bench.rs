@@ -2,18 +2,38 @@
 
 use super::DemoError;
 use super::dma::{self, Place, Seen};
-use super::watched::Watched;
 use crate::report::Report;
 use kernel_driver::{Driver, Notice};
 use smmu_cmds::event::{Event, EventKind};
-use smmu_machine::Machine;
+use smmu_machine::{Machine, Watched, Write};
 use smmu_regs::registers::describe;
 use smmu_ste::Ste;
 use smmu_ste::table::{Progress, Updated};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 /// The driver of the demo.
-pub(super) type DemoDriver<'m> = Driver<&'m Watched<'m>>;
+pub(super) type DemoDriver<'w, 'm> = Driver<&'w Watched<'m>>;
+
+/// The register writes that are to be shown.
+#[derive(Default)]
+pub(super) struct Writes {
+    ignored: Cell<bool>,
+    kept: RefCell<Vec<Write>>,
+}
+
+impl Writes {
+    /// Keeps a write, unless writes are ignored at the moment.
+    pub(super) fn note(&self, write: Write) {
+        if !self.ignored.get() {
+            self.kept.borrow_mut().push(write);
+        }
+    }
+
+    /// Whether writes are ignored from now on.
+    pub(super) fn ignore(&self, ignored: bool) {
+        self.ignored.set(ignored);
+    }
+}
 
 /// A machine and where its story is told.
 pub(super) struct Bench<'m, 'r, 'o> {
@@ -71,9 +91,9 @@ impl<'m, 'r, 'o> Bench<'m, 'r, 'o> {
         }
     }
 
-    /// Shows the registers that were written since the last call, and stops or goes on watching.
-    pub(super) fn registers(&self, watched: &Watched<'_>) {
-        for (at, value) in watched.take() {
+    /// Shows the registers that were written since the last call.
+    pub(super) fn registers(&self, writes: &Writes) {
+        for (at, value) in writes.kept.take() {
             match describe(at, value) {
                 Some(register) => self.line("write", register),
                 None => self.line("write", format_args!("{at:?} = {value:#x}")),
@@ -100,7 +120,7 @@ impl<'m, 'r, 'o> Bench<'m, 'r, 'o> {
     }
 
     /// Takes all events and shows them.
-    pub(super) fn events(&self, driver: &mut DemoDriver<'_>) -> Result<Vec<Event>, DemoError> {
+    pub(super) fn events(&self, driver: &mut DemoDriver<'_, '_>) -> Result<Vec<Event>, DemoError> {
         let mut events = Vec::new();
         let drained = driver.events(|raw| events.push(raw.decode()))?;
         for event in &events {
@@ -111,7 +131,7 @@ impl<'m, 'r, 'o> Bench<'m, 'r, 'o> {
     }
 
     /// Takes all events without a word: those that an update through an invalid entry brings.
-    pub(super) fn drop_events(&self, driver: &mut DemoDriver<'_>) -> Result<Vec<Event>, DemoError> {
+    pub(super) fn drop_events(&self, driver: &mut DemoDriver<'_, '_>) -> Result<Vec<Event>, DemoError> {
         let mut events = Vec::new();
         let _ = driver.events(|raw| events.push(raw.decode()))?;
         Ok(events)

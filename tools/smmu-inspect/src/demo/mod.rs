@@ -7,7 +7,6 @@ mod bench;
 mod dma;
 mod guest;
 mod scenes;
-mod watched;
 
 use crate::report::Report;
 use bench::Bench;

@@ -1,14 +1,13 @@
 //! The scenes, in order.
 
 use super::DemoError;
-use super::bench::{Bench, DemoDriver, is_fault};
+use super::bench::{Bench, DemoDriver, Writes, is_fault};
 use super::dma::{Place, Seen};
 use super::guest::GuestMemory;
-use super::watched::Watched;
 use io_pgtable_lpae::{Attributes, Gather, MemoryType, PageTable, Regime, TableConfig};
 use kernel_driver::{Config, Domain, DomainKind, Driver};
 use smmu_cmds::event::{Event, EventKind, FaultKind};
-use smmu_machine::MachineError;
+use smmu_machine::{MachineError, Watched};
 use smmu_regs::caps::Hints;
 use smmu_regs::platform::{Memory, Pages};
 use smmu_regs::vmsa::{Granule, IovaRange};
@@ -61,8 +60,9 @@ fn list(items: &[String]) -> String {
 pub(super) fn all(bench: &mut Bench<'_, '_, '_>) -> Result<(), DemoError> {
     let machine = bench.machine;
     let before = machine.allocated();
-    let watched = Watched::new(machine);
-    let mut driver = bring_up(bench, &watched)?;
+    let writes = Writes::default();
+    let watched = Watched::new(machine).after_write(|write| writes.note(write));
+    let mut driver = bring_up(bench, &watched, &writes)?;
     let stage = Stage::new(bench)?;
     let streams = machine.devices();
     let &[near, second_stream, .., far] = &streams[..] else {
@@ -94,9 +94,9 @@ pub(super) fn all(bench: &mut Bench<'_, '_, '_>) -> Result<(), DemoError> {
     if let Some(pages) = guest_pages {
         machine.free(pages);
     }
-    watched.watch(true);
+    writes.ignore(false);
     driver.shut_down()?;
-    bench.registers(&watched);
+    bench.registers(&writes);
     bench.expect_dma(0, IOVA + 0x48, &[place("page A", stage.page(0))], Seen::Nowhere)?;
     machine.free(stage.pages);
     let left = machine.allocated() - before;
@@ -106,7 +106,11 @@ pub(super) fn all(bench: &mut Bench<'_, '_, '_>) -> Result<(), DemoError> {
     Ok(())
 }
 
-fn bring_up<'w>(bench: &Bench<'_, '_, '_>, watched: &'w Watched<'w>) -> Result<DemoDriver<'w>, DemoError> {
+fn bring_up<'w, 'm>(
+    bench: &Bench<'_, '_, '_>,
+    watched: &'w Watched<'m>,
+    writes: &Writes,
+) -> Result<DemoDriver<'w, 'm>, DemoError> {
     bench.section("Bring-up");
     bench.line("machine", bench.machine.name());
     let config = Config {
@@ -118,11 +122,11 @@ fn bring_up<'w>(bench: &Bench<'_, '_, '_>, watched: &'w Watched<'w>) -> Result<D
         timeout: Duration::from_secs(1),
     };
     let driver = Driver::bring_up(watched, &config, &mut |notice| {
-        bench.registers(watched);
+        bench.registers(writes);
         bench.notice(&notice);
     })?;
-    bench.registers(watched);
-    watched.watch(false);
+    bench.registers(writes);
+    writes.ignore(true);
     let odd: Vec<String> = driver.caps().oddities().iter().map(|oddity| oddity.to_string()).collect();
     bench.check("the ID registers hold nothing reserved", odd.is_empty(), list(&odd));
     Ok(driver)
@@ -134,7 +138,7 @@ fn only<'e>(events: &'e [Event], stream: StreamId) -> impl Iterator<Item = &'e E
 
 fn unattached(
     bench: &Bench<'_, '_, '_>,
-    driver: &mut DemoDriver<'_>,
+    driver: &mut DemoDriver<'_, '_>,
     stage: &Stage,
     stream: StreamId,
 ) -> Result<(), DemoError> {
@@ -149,7 +153,7 @@ fn unattached(
 
 fn stage1(
     bench: &Bench<'_, '_, '_>,
-    driver: &mut DemoDriver<'_>,
+    driver: &mut DemoDriver<'_, '_>,
     stage: &Stage,
     stream: StreamId,
 ) -> Result<Domain, DemoError> {
@@ -185,7 +189,7 @@ fn stage1(
 
 fn stage2(
     bench: &Bench<'_, '_, '_>,
-    driver: &mut DemoDriver<'_>,
+    driver: &mut DemoDriver<'_, '_>,
     stage: &Stage,
     stream: StreamId,
     first: &mut Domain,
@@ -219,7 +223,7 @@ fn stage2(
 
 fn nested(
     bench: &Bench<'_, '_, '_>,
-    driver: &mut DemoDriver<'_>,
+    driver: &mut DemoDriver<'_, '_>,
     stage: &Stage,
     stream: StreamId,
     domain: &mut Domain,
@@ -311,7 +315,7 @@ fn nested(
 
 fn unmap(
     bench: &Bench<'_, '_, '_>,
-    driver: &mut DemoDriver<'_>,
+    driver: &mut DemoDriver<'_, '_>,
     stage: &Stage,
     stream: StreamId,
     domain: &mut Domain,
@@ -345,7 +349,7 @@ fn unmap(
 
 fn permissions(
     bench: &Bench<'_, '_, '_>,
-    driver: &mut DemoDriver<'_>,
+    driver: &mut DemoDriver<'_, '_>,
     stage: &Stage,
     domain: &mut Domain,
 ) -> Result<(), DemoError> {
@@ -369,7 +373,7 @@ fn permissions(
 
 fn far_stream(
     bench: &Bench<'_, '_, '_>,
-    driver: &mut DemoDriver<'_>,
+    driver: &mut DemoDriver<'_, '_>,
     stage: &Stage,
     device: usize,
     stream: StreamId,
@@ -390,7 +394,7 @@ fn far_stream(
 
 fn blocked(
     bench: &Bench<'_, '_, '_>,
-    driver: &mut DemoDriver<'_>,
+    driver: &mut DemoDriver<'_, '_>,
     stage: &Stage,
     stream: StreamId,
     domain: &mut Domain,

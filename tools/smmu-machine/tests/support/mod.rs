@@ -6,12 +6,12 @@
 mod bench;
 mod dma;
 mod spaces;
-mod watched;
 
 pub(crate) use bench::{Bench, INSTANCE, Setup, bases};
 pub(crate) use dma::{Place, Seen, dma, lands};
 pub(crate) use spaces::{PAGE, RW, Space1, Space2, nested, range, reclaim_now};
-pub(crate) use watched::{Watched, Write};
+
+pub(crate) use smmu_machine::{Watched, Write};
 
 use smmu_machine::{Machine, ModelMachine, QemuMachine};
 use smmu_model::Profile;

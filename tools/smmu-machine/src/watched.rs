@@ -1,32 +1,39 @@
-//! A platform that tells the test of every register write, and of every turn of a waiting loop.
+//! A platform that tells of every register write, and of every turn of a waiting loop.
 
-use smmu_machine::Machine;
+use crate::Machine;
 use smmu_regs::PhysAddr;
-use smmu_regs::platform::{AllocationError, Clock, Dword, Memory, MemoryError, Mmio, Pages, RegisterOffset};
+use smmu_regs::platform::{
+    AllocationError, Atomicity, Clock, Dword, Memory, MemoryError, Mmio, Pages, RegisterOffset,
+};
 use std::cell::RefCell;
 use std::time::Duration;
 
 /// A register write: where and what.
-pub(crate) type Write = (RegisterOffset, u64);
+pub type Write = (RegisterOffset, u64);
 
 /// A machine whose every register write calls `after_write`, and whose every wait calls `on_wait`.
-pub(crate) struct Watched<'m> {
+pub struct Watched<'m> {
     machine: &'m dyn Machine,
     after_write: RefCell<Box<dyn FnMut(Write) + 'm>>,
     on_wait: RefCell<Box<dyn FnMut() + 'm>>,
 }
 
 impl<'m> Watched<'m> {
-    pub(crate) fn new(machine: &'m dyn Machine) -> Self {
+    /// `machine`, and nobody told yet.
+    pub fn new(machine: &'m dyn Machine) -> Self {
         Self { machine, after_write: RefCell::new(Box::new(|_| {})), on_wait: RefCell::new(Box::new(|| {})) }
     }
 
-    pub(crate) fn after_write(self, call: impl FnMut(Write) + 'm) -> Self {
+    /// Calls `call` after each register write has been made.
+    #[must_use]
+    pub fn after_write(self, call: impl FnMut(Write) + 'm) -> Self {
         *self.after_write.borrow_mut() = Box::new(call);
         self
     }
 
-    pub(crate) fn on_wait(self, call: impl FnMut() + 'm) -> Self {
+    /// Calls `call` whenever somebody waits, in place of the machine's own way of waiting.
+    #[must_use]
+    pub fn on_wait(self, call: impl FnMut() + 'm) -> Self {
         *self.on_wait.borrow_mut() = Box::new(call);
         self
     }
@@ -66,14 +73,32 @@ unsafe impl Memory for Watched<'_> {
         self.machine.words(address, count)
     }
 
+    fn publish(&self) {
+        self.machine.publish();
+    }
+
     fn acquire(&self) {
         self.machine.acquire();
     }
+
     fn release(&self) {
         self.machine.release();
     }
-    fn publish(&self) {
-        self.machine.publish();
+
+    fn clean(&self, address: PhysAddr, words: usize) {
+        self.machine.clean(address, words);
+    }
+
+    fn invalidate(&self, address: PhysAddr, words: usize) {
+        self.machine.invalidate(address, words);
+    }
+
+    fn atomicity(&self) -> Atomicity {
+        self.machine.atomicity()
+    }
+
+    fn store_pair(&self, pair: &[Dword; 2], values: [u64; 2]) {
+        self.machine.store_pair(pair, values);
     }
 }
 
