@@ -39,6 +39,9 @@ impl Cd {
         // `PIE` acts only through an STE with `S1PIE`: what it switches on and what it switches off both count.
         let indirection = v128 || v64 && has(Feature::S1PermissionIndirection) && two.pie();
         let mpam = has(Feature::Mpam);
+        // What decides whether something else counts is used itself, of a disabled half too (5.4 DS, HWU059).
+        let decides_ds = v64 && has(Feature::Ds);
+        let decides_hwu = !v128 && has(Feature::Pbha);
 
         let used0 = Cd0::EPD0.mask()
             | Cd0::EPD1.mask()
@@ -52,9 +55,9 @@ impl Cd {
             | Cd0::ASET.mask()
             | Cd0::ASID.mask()
             | when(!off0, Cd0::T0SZ.mask() | Cd0::IR0.mask() | Cd0::OR0.mask() | Cd0::SH0.mask())
-            | when(!off0 && !v32, Cd0::TG0.mask())
+            | when(!off0 && !v32 || decides_ds, Cd0::TG0.mask())
             | when(!off1, Cd0::T1SZ.mask() | Cd0::IR1.mask() | Cd0::OR1.mask() | Cd0::SH1.mask())
-            | when(!off1 && !v32, Cd0::TG1.mask())
+            | when(!off1 && !v32 || decides_ds, Cd0::TG1.mask())
             | when(!(off0 && off1), Cd0::ENDI.mask())
             | when(!v32, Cd0::IPS.mask() | Cd0::HA.mask() | Cd0::HD.mask())
             | when(v32 || !zero.ha(), Cd0::AFFD.mask())
@@ -66,7 +69,7 @@ impl Cd {
         // With 128-bit descriptors two of the HWU bits hold SKL, used by that format alone.
         let hwu = |off: bool, had: bool| if d128 { v128 && !off } else { has(Feature::Pbha) && had };
         let used1 = when(!off0, Cd1::TTB0.mask())
-            | when(had(off0), Cd1::HAD0.mask())
+            | when(had(off0) || decides_hwu, Cd1::HAD0.mask())
             | when(has(Feature::E0pd) && !v32, Cd1::E0PD0.mask())
             | when(caps.httu == HardwareUpdate::TableAccessFlag && !v32, Cd1::HAFT.mask())
             | when(has(Feature::TranslationHardening) && v64, Cd1::PNCH.mask())
@@ -74,7 +77,7 @@ impl Cd {
             | when(has(Feature::Pbha) && one.had0() && !v128, Cd1::HWU059.mask() | Cd1::HWU060.mask())
             | when(hwu(off0, one.had0()), Cd1::HWU061.mask() | Cd1::HWU062.mask());
         let used2 = when(!off1, Cd2::TTB1.mask())
-            | when(had(off1), Cd2::HAD1.mask())
+            | when(had(off1) || decides_hwu, Cd2::HAD1.mask())
             | when(has(Feature::E0pd) && !v32, Cd2::E0PD1.mask())
             | when(has(Feature::AttributeIndexExtension), Cd2::AIE.mask())
             | when(has(Feature::Ds) && v64 && !(zero.tg0() == 1 && zero.tg1() == 3), Cd2::DS.mask())
