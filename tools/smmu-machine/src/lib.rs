@@ -12,7 +12,7 @@ mod ram;
 mod watched;
 
 pub use error::MachineError;
-pub use model::ModelMachine;
+pub use model::{Landing, ModelMachine};
 pub use qemu::QemuMachine;
 pub use ram::{GuestRam, RamError};
 pub use watched::{Watched, Write};

@@ -2,8 +2,10 @@
 
 use crate::ram::{GuestRam, OwnWords, Words};
 use crate::{Machine, MachineError};
-use smmu_model::{Access, Bus, Hang, Model, Profile, Trace, Width};
-use smmu_regs::platform::{AllocationError, Clock, Dword, Memory, MemoryError, Mmio, Pages, RegisterOffset};
+use smmu_model::{Access, Adversity, Ambiguity, Bus, Hang, Model, Outcome, Profile, Trace, Width};
+use smmu_regs::platform::{
+    AllocationError, Atomicity, Clock, Dword, Memory, MemoryError, Mmio, Pages, RegisterOffset,
+};
 use smmu_regs::{PhysAddr, StreamId};
 use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,6 +26,8 @@ pub struct ModelMachine {
     cpu: Arc<GuestRam>,
     ram: Arc<GuestRam>,
     streams: Vec<StreamId>,
+    atomicity: Atomicity,
+    adversarial: bool,
     started: Instant,
 }
 
@@ -51,6 +55,15 @@ impl Bus for RamBus {
         }
     }
 
+    fn read_line(&self, pa: u64) -> Option<[u64; 8]> {
+        let words = self.0.words(PhysAddr::new(pa), 8).ok()?;
+        let mut line = [0; 8];
+        for (value, word) in line.iter_mut().zip(words) {
+            *value = word.load();
+        }
+        Some(line)
+    }
+
     fn read32(&self, pa: u64) -> Option<u32> {
         self.0.peek32(PhysAddr::new(pa)).ok()
     }
@@ -65,6 +78,16 @@ impl ModelMachine {
     /// (`IDR0.COHACC`).
     #[must_use]
     pub fn new(profile: Profile, streams: &[StreamId]) -> Self {
+        Self::with(profile, streams, None)
+    }
+
+    /// As [`ModelMachine::new`], and it behaves as badly as the architecture allows.
+    #[must_use]
+    pub fn adversarial(profile: Profile, streams: &[StreamId], adversity: Adversity) -> Self {
+        Self::with(profile, streams, Some(adversity))
+    }
+
+    fn with(profile: Profile, streams: &[StreamId], adversity: Option<Adversity>) -> Self {
         let memory = |poison| -> Arc<GuestRam> {
             let words: Arc<dyn Words> = Arc::new(OwnWords::new(RAM_BYTES, poison));
             Arc::new(GuestRam::new(words, RAM_BASE))
@@ -73,8 +96,20 @@ impl ModelMachine {
         let coherent = idr0 >> 4 & 1 != 0;
         let ram = memory(if coherent { 0 } else { POISON });
         let cpu = if coherent { Arc::clone(&ram) } else { memory(0) };
+        let bus = RamBus(Arc::clone(&ram));
+        let atomicity = match adversity.as_ref().map(|adversity| adversity.atomicity) {
+            Some(smmu_model::Atomicity::Bits128) => Atomicity::Bits128,
+            _ => Atomicity::Bits64,
+        };
+        let adversarial = adversity.is_some();
+        let model = match adversity {
+            Some(adversity) => Model::adversarial(profile, bus, adversity),
+            None => Model::new(profile, bus),
+        };
         Self {
-            model: Mutex::new(Model::new(profile, RamBus(Arc::clone(&ram)))),
+            model: Mutex::new(model),
+            atomicity,
+            adversarial,
             cpu,
             ram,
             streams: streams.to_vec(),
@@ -91,9 +126,60 @@ impl ModelMachine {
         self.model().set_hang(hang);
     }
 
+    /// Everything that the architecture permits an access of a device to do at this moment, or nothing if the model is
+    /// not adversarial.
+    ///
+    /// # Errors
+    /// There is no such device.
+    pub fn permitted(&self, device: usize, iova: u64, write: bool) -> Result<Vec<Landing>, MachineError> {
+        let access = Access { write, ..self.access(device, iova)? };
+        let outcomes = self.model().permitted(&access);
+        Ok(outcomes.iter().map(Landing::from).collect())
+    }
+
+    /// Accesses since the last call that could have done more than one thing. A test that expects one outcome and asks
+    /// for it while another is permitted has found a mistake, whichever it saw.
+    pub fn ambiguities(&self) -> Vec<Ambiguity> {
+        self.model().ambiguities()
+    }
+
+    fn access(&self, device: usize, iova: u64) -> Result<Access, MachineError> {
+        let devices = self.streams.len();
+        let stream = self.streams.get(device).ok_or(MachineError::Device { device, devices })?;
+        Ok(Access {
+            sid: stream.get(),
+            ssid: None,
+            iova,
+            write: false,
+            instruction: false,
+            privileged: false,
+        })
+    }
+
     /// What the model consumed and recorded since the last call.
     pub fn trace(&self) -> Vec<Trace> {
         self.model().trace()
+    }
+}
+
+/// Where an access went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Landing {
+    /// To this physical address.
+    At(PhysAddr),
+    /// Nowhere.
+    Terminated {
+        /// Number of the event (IHI 0070 7.3) that it raises, recorded or not.
+        event: Option<u8>,
+    },
+}
+
+impl From<&Outcome> for Landing {
+    fn from(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Passed { pa } => Self::At(PhysAddr::new(*pa)),
+            Outcome::Aborted(fault) => Self::Terminated { event: fault.event },
+        }
     }
 }
 
@@ -134,6 +220,16 @@ unsafe impl Memory for ModelMachine {
     }
 
     fn free(&self, pages: Pages) {
+        if self.adversarial {
+            self.model().freed(pages.base().get(), pages.bytes());
+            // Whoever still reads it shall not read what was there.
+            let words = usize::try_from(pages.bytes() / 8).unwrap_or(0);
+            for memory in [&self.cpu, &self.ram] {
+                for word in memory.words(pages.base(), words).unwrap_or_default() {
+                    word.store(POISON);
+                }
+            }
+        }
         self.cpu.free(pages);
     }
 
@@ -151,6 +247,22 @@ unsafe impl Memory for ModelMachine {
 
     fn publish(&self) {
         fence(Ordering::SeqCst);
+        self.model().barrier();
+    }
+
+    fn atomicity(&self) -> Atomicity {
+        self.atomicity
+    }
+
+    fn store_pair(&self, pair: &[Dword; 2], values: [u64; 2]) {
+        let mut model = self.model();
+        model.before_pair();
+        for (word, value) in pair.iter().zip(values) {
+            word.store(value);
+        }
+        if let Some(address) = self.cpu.address_of(pair) {
+            model.stored_pair(address.get());
+        }
     }
 
     fn acquire(&self) {
@@ -164,6 +276,7 @@ unsafe impl Memory for ModelMachine {
 
 impl Clock for ModelMachine {
     fn now(&self) -> Duration {
+        self.model().tick();
         self.started.elapsed()
     }
 }
@@ -178,16 +291,7 @@ impl Machine for ModelMachine {
     }
 
     fn dma_invert(&self, device: usize, iova: u64) -> Result<(), MachineError> {
-        let devices = self.streams.len();
-        let stream = self.streams.get(device).ok_or(MachineError::Device { device, devices })?;
-        let read = Access {
-            sid: stream.get(),
-            ssid: None,
-            iova,
-            write: false,
-            instruction: false,
-            privileged: false,
-        };
+        let read = self.access(device, iova)?;
         let mut model = self.model();
         // As QEMU's device does: a read that is terminated leaves zeros in its buffer, and the write is still tried.
         let value = model.dma_read32(&read).unwrap_or(0);

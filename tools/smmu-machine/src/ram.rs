@@ -97,6 +97,13 @@ impl GuestRam {
         Ok(unsafe { std::slice::from_raw_parts(words.as_ptr().cast::<Dword>(), words.len()) })
     }
 
+    /// The physical address of words of this memory.
+    pub(crate) fn address_of(&self, words: &[Dword]) -> Option<PhysAddr> {
+        let first = self.words.words().as_ptr().addr();
+        let offset = words.as_ptr().addr().checked_sub(first)? as u64;
+        (offset < self.bytes()).then(|| PhysAddr::new(self.base + offset))
+    }
+
     /// As [`Memory::allocate`](smmu_regs::platform::Memory::allocate).
     pub(crate) fn allocate(&self, bytes: u64, align: u64) -> Result<Pages, AllocationError> {
         let error = AllocationError { bytes, align };

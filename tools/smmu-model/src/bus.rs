@@ -9,6 +9,14 @@ use std::sync::Arc;
 pub trait Bus: Send {
     /// Reads 8 bytes; `pa` is 8-byte aligned. `None` is an external abort.
     fn read64(&self, pa: u64) -> Option<u64>;
+    /// Reads the 64 bytes at `pa`, which is 64-byte aligned. `None` is an external abort on any of them.
+    fn read_line(&self, pa: u64) -> Option<[u64; 8]> {
+        let mut line = [0; 8];
+        for (offset, word) in (0u64..).step_by(8).zip(&mut line) {
+            *word = self.read64(pa + offset)?;
+        }
+        Some(line)
+    }
     /// Writes 8 bytes; `pa` is 8-byte aligned. `None` is an external abort.
     fn write64(&self, pa: u64, value: u64) -> Option<()>;
     /// Reads 4 bytes; `pa` is 4-byte aligned. `None` is an external abort.
@@ -20,6 +28,9 @@ pub trait Bus: Send {
 impl<T: Bus + ?Sized + Sync> Bus for Arc<T> {
     fn read64(&self, pa: u64) -> Option<u64> {
         (**self).read64(pa)
+    }
+    fn read_line(&self, pa: u64) -> Option<[u64; 8]> {
+        (**self).read_line(pa)
     }
     fn write64(&self, pa: u64, value: u64) -> Option<()> {
         (**self).write64(pa, value)

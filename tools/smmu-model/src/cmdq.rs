@@ -1,7 +1,8 @@
 //! Consumption of the Command queue and the effect of each command (IHI 0070 4.1.2, 4.7.3, 7.1).
 //!
-//! Everything is consumed at once: when CMDQ_PROD is written, when the queue is enabled and when the command error is
-//! acknowledged. Since commands complete as they are consumed, CMD_SYNC has nothing to wait for.
+//! In the plain setting everything is consumed at once: when CMDQ_PROD is written, when the queue is enabled and when the
+//! command error is acknowledged. Since commands complete as they are consumed, CMD_SYNC has nothing to wait for. In the
+//! adversarial setting commands are consumed as time passes, and invalidations are put off until the next CMD_SYNC.
 
 use crate::access::{Hang, Irq, Trace};
 use crate::bus::Bus;
@@ -15,12 +16,22 @@ const CERROR_ILL: u8 = 1;
 const CERROR_ABT: u8 = 2;
 
 impl<B: Bus> Model<B> {
-    /// Consumes commands until the queue is empty, disabled or in error.
+    /// Consumes commands as soon as the setting allows.
     pub(crate) fn process_commands(&mut self) {
-        while self.hang != Hang::CommandQueue
-            && self.regs.enabled(cr0::CMDQEN)
-            && gerror::CMDQ_ERR.of(self.regs.active_errors()) == 0
-        {
+        if self.adversary.is_none() {
+            self.take_commands(usize::MAX);
+        }
+    }
+
+    /// Consumes commands until the queue is empty, disabled or in error, or `most` are consumed.
+    pub(crate) fn take_commands(&mut self, most: usize) {
+        for _ in 0..most {
+            if self.hang == Hang::CommandQueue
+                || !self.regs.enabled(cr0::CMDQEN)
+                || gerror::CMDQ_ERR.of(self.regs.active_errors()) != 0
+            {
+                return;
+            }
             let (ring, base) = self.regs.queue(offset::CMDQ_BASE, self.profile.id1(idr1::CMDQS), 16);
             let cons = self.regs.get(offset::CMDQ_CONS);
             let used = ring.used(self.regs.get(offset::CMDQ_PROD), cons);
@@ -38,7 +49,9 @@ impl<B: Bus> Model<B> {
                     Ok(command) => {
                         // CONS passes the command before its completion signal is seen (4.7.3).
                         self.regs.put(offset::CMDQ_CONS, ring.next(cons) | (cons & cmdq_cons::ERR.mask()));
-                        self.execute(&command);
+                        if !self.put_off(&command, index) {
+                            self.execute(&command);
+                        }
                         None
                     }
                 },
@@ -55,10 +68,7 @@ impl<B: Bus> Model<B> {
     fn execute(&mut self, command: &Command) {
         match *command {
             Command::Nothing => {}
-            Command::CfgiSte { sid, leaf } => self.config.invalidate_ste(sid, leaf),
-            Command::CfgiSteRange { sid, range } => self.config.invalidate_range(sid, range),
-            Command::CfgiCd { sid, ssid, leaf } => self.config.invalidate_cd(sid, ssid, leaf),
-            Command::CfgiCdAll { sid } => self.config.invalidate_cds(sid),
+            Command::Cfgi(ref cfgi) => self.config.invalidate(cfgi),
             Command::Tlbi(ref tlbi) => {
                 let rules = self.tlbi_rules();
                 self.tlb.invalidate(tlbi, &rules);
@@ -66,18 +76,24 @@ impl<B: Bus> Model<B> {
             // Retry and terminate alike end the stall; a retry is the caller presenting the access again (4.7.1).
             Command::Resume { sid, stag } => self.stalls.retain(|s| *s != (sid, stag)),
             Command::StallTerm { sid } => self.stalls.retain(|s| s.0 != sid),
-            Command::Sync { signal, msi_addr, msi_data } => self.complete_sync(signal, msi_addr, msi_data),
+            Command::Sync { signal, msi_addr, msi_data } => {
+                if let Some(adversary) = &mut self.adversary {
+                    adversary.complete();
+                }
+                self.complete_sync(signal, msi_addr, msi_data);
+            }
         }
     }
 
     /// Registers that TLB invalidations depend on: VMW (6.3.9) and E2H (4.4.2.8).
-    fn tlbi_rules(&self) -> Rules {
+    pub(crate) fn tlbi_rules(&self) -> Rules {
         let wild =
             if self.profile.id0(idr0::VMW) == 0 { 0 } else { cr0::VMW.of(self.regs.get(offset::CR0ACK)) };
         Rules {
             s2p: self.profile.s2p(),
             vmid_mask: if wild <= 4 { !((1u16 << wild) - 1) } else { u16::MAX },
             e2h: cr2::E2H.of(self.regs.get(offset::CR2)) != 0,
+            whole_groups: self.adversary.as_ref().is_some_and(|adversary| adversary.whole_groups),
         }
     }
 

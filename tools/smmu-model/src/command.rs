@@ -3,6 +3,7 @@
 //! A reserved bit that is set is a complaint and is otherwise ignored; 4.1.5 would also permit CERROR_ILL.
 
 use crate::Field;
+use crate::config_cache::Cfgi;
 use crate::geometry::Granule;
 use crate::layout::{self as l, idr0, idr3, idr5};
 use crate::profile::Profile;
@@ -13,14 +14,8 @@ use crate::tlbi::{Span, Tlbi};
 pub(crate) enum Command {
     /// Consumed, nothing to do: prefetches, ATC_INV, PRI_RESP, and invalidations whose operands reach nothing.
     Nothing,
-    /// CFGI_STE.
-    CfgiSte { sid: u32, leaf: bool },
-    /// CFGI_STE_RANGE or CFGI_ALL.
-    CfgiSteRange { sid: u32, range: u32 },
-    /// CFGI_CD.
-    CfgiCd { sid: u32, ssid: u32, leaf: bool },
-    /// CFGI_CD_ALL.
-    CfgiCdAll { sid: u32 },
+    /// Any CFGI.
+    Cfgi(Cfgi),
     /// Any TLBI.
     Tlbi(Tlbi),
     /// RESUME, retry or terminate: the stalled transaction is released.
@@ -145,25 +140,25 @@ impl Decoder<'_> {
             }
             0x03 => {
                 self.non_secure()?;
-                Command::CfgiSte { sid, leaf: self.flag(l::cmd_cfgi_ste::LEAF) }
+                Command::Cfgi(Cfgi::Ste { sid, leaf: self.flag(l::cmd_cfgi_ste::LEAF) })
             }
             0x04 => {
                 self.non_secure()?;
-                Command::CfgiSteRange { sid, range: self.get(l::cmd_cfgi_ste_range::RANGE) as u32 }
+                Command::Cfgi(Cfgi::Range { sid, range: self.get(l::cmd_cfgi_ste_range::RANGE) as u32 })
             }
             0x05 => {
                 self.non_secure()?;
                 self.stage1()?;
-                Command::CfgiCd {
+                Command::Cfgi(Cfgi::Cd {
                     sid,
-                    ssid: self.get(l::cmd_cfgi_cd::SSID) as u32,
+                    index: self.get(l::cmd_cfgi_cd::SSID) as u32,
                     leaf: self.flag(l::cmd_cfgi_cd::LEAF),
-                }
+                })
             }
             0x06 => {
                 self.non_secure()?;
                 self.stage1()?;
-                Command::CfgiCdAll { sid }
+                Command::Cfgi(Cfgi::CdAll { sid })
             }
             // MPAM is not modelled, so IDR3.MPAM=0 (4.3.5).
             0x07 => return Err(Illegal),

@@ -22,12 +22,7 @@ struct Level1 {
 
 impl Level1 {
     fn covers(&self, id: u32) -> bool {
-        u64::from(id ^ self.first) >> self.log2 == 0
-    }
-
-    fn overlaps(&self, first: u64, last: u64) -> bool {
-        let start = u64::from(self.first);
-        start <= last && first < start + (1 << self.log2)
+        covers(self.first, self.log2, id)
     }
 }
 
@@ -81,40 +76,69 @@ impl ConfigCache {
         self.l1cds.push(Level1 { owner: sid, first: align(index, log2), log2, word });
     }
 
-    /// CFGI_STE: the STE and the CDs and L1CDs cached through it; with Leaf=0 also the L1STD walked for it (4.3.1).
-    pub(crate) fn invalidate_ste(&mut self, sid: u32, leaf: bool) {
-        self.stes.remove(&sid);
-        self.invalidate_cds(sid);
-        if !leaf {
-            self.l1stds.retain(|d| !d.covers(sid));
-        }
+    /// Drops what `cfgi` must drop.
+    pub(crate) fn invalidate(&mut self, cfgi: &Cfgi) {
+        self.stes.retain(|sid, _| !cfgi.drops_ste(*sid));
+        self.cds.retain(|(sid, index), _| !cfgi.drops_cd(*sid, *index));
+        self.l1stds.retain(|d| !cfgi.drops_l1std(d.first, d.log2));
+        self.l1cds.retain(|d| !cfgi.drops_l1cd(d.owner, d.first, d.log2));
     }
+}
 
+/// An invalidation of configuration caches (4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cfgi {
+    /// CFGI_STE: the STE and the CDs and L1CDs cached through it; without `leaf` also the L1STD walked for it (4.3.1).
+    Ste { sid: u32, leaf: bool },
     /// CFGI_STE_RANGE: 2^(range+1) aligned streams and the L1STDs walked for them; 31 is CFGI_ALL (4.3.2, 4.3.6).
-    pub(crate) fn invalidate_range(&mut self, sid: u32, range: u32) {
-        let log2 = range + 1;
-        let first = (u64::from(sid) >> log2) << log2;
-        let last = first + (1 << log2) - 1;
-        let inside = |id: u32| (first..=last).contains(&u64::from(id));
-        self.stes.retain(|id, _| !inside(*id));
-        self.cds.retain(|(id, _), _| !inside(*id));
-        self.l1cds.retain(|d| !inside(d.owner));
-        self.l1stds.retain(|d| !d.overlaps(first, last));
-    }
+    Range { sid: u32, range: u32 },
+    /// CFGI_CD: one CD by its table index; without `leaf` also the L1CD that locates it (4.3.3).
+    Cd { sid: u32, index: u32, leaf: bool },
+    /// CFGI_CD_ALL: all CDs and L1CDs of a stream (4.3.4).
+    CdAll { sid: u32 },
+}
 
-    /// CFGI_CD: one CD by its table index; with Leaf=0 also the L1CD that locates it (4.3.3).
-    pub(crate) fn invalidate_cd(&mut self, sid: u32, index: u32, leaf: bool) {
-        self.cds.remove(&(sid, index));
-        if !leaf {
-            self.l1cds.retain(|d| d.owner != sid || !d.covers(index));
+impl Cfgi {
+    /// Whether the STE of `sid` goes.
+    pub(crate) fn drops_ste(&self, sid: u32) -> bool {
+        match *self {
+            Self::Ste { sid: named, .. } => named == sid,
+            Self::Range { sid: named, range } => covers(named, range + 1, sid),
+            Self::Cd { .. } | Self::CdAll { .. } => false,
         }
     }
 
-    /// CFGI_CD_ALL: all CDs and L1CDs of a stream (4.3.4).
-    pub(crate) fn invalidate_cds(&mut self, sid: u32) {
-        self.cds.retain(|(id, _), _| *id != sid);
-        self.l1cds.retain(|d| d.owner != sid);
+    /// Whether the CD at `index` of `sid` goes.
+    pub(crate) fn drops_cd(&self, sid: u32, index: u32) -> bool {
+        match *self {
+            Self::Cd { sid: named, index: cd, .. } => named == sid && cd == index,
+            Self::CdAll { sid: named } => named == sid,
+            Self::Ste { .. } | Self::Range { .. } => self.drops_ste(sid),
+        }
     }
+
+    /// Whether an L1STD of the 2^`log2` streams around `sid` goes.
+    pub(crate) fn drops_l1std(&self, sid: u32, log2: u32) -> bool {
+        match *self {
+            Self::Ste { sid: named, leaf } => !leaf && covers(sid, log2, named),
+            Self::Range { sid: named, range } => covers(named, log2.max(range + 1), sid),
+            Self::Cd { .. } | Self::CdAll { .. } => false,
+        }
+    }
+
+    /// Whether an L1CD of `sid` for the 2^`log2` CDs around `index` goes.
+    pub(crate) fn drops_l1cd(&self, sid: u32, index: u32, log2: u32) -> bool {
+        match *self {
+            Self::Cd { sid: named, index: cd, leaf } => named == sid && !leaf && covers(index, log2, cd),
+            Self::CdAll { sid: named } => named == sid,
+            Self::Ste { .. } | Self::Range { .. } => self.drops_ste(sid),
+        }
+    }
+}
+
+/// Whether `id` is among the 2^`log2` aligned ids around `of`.
+fn covers(of: u32, log2: u32, id: u32) -> bool {
+    u64::from(id ^ of) >> log2.min(63) == 0
 }
 
 fn align(id: u32, log2: u32) -> u32 {

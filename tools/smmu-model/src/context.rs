@@ -52,19 +52,26 @@ impl<B: Bus> Model<B> {
         index: u32,
     ) -> Result<Cd, Fault> {
         let sid = request.access.sid;
-        if let Some(words) = self.config.cd(sid, index) {
+        if !self.imagining()
+            && let Some(words) = self.config.cd(sid, index)
+        {
             return Ok(Cd(words));
         }
+        let through = self.times();
         let table = ste::S1CONTEXTPTR.in_place(&entry.0) & !entry.context_table_low_bits(&self.profile);
         let address = match entry.cd_split(&self.profile) {
             None => table + u64::from(index) * 64,
             Some(split) => self.level2_context(request, entry, table, split, index)?,
         };
-        let pa = self.context_address(request, entry, address)?;
-        let Some(words) = self.fetch_words(pa) else {
+        let pa = self.through_stage2(request, entry, address, Purpose::Context)?;
+        let Some(words) = self.fetch_structure(pa, |drop| drop.of_cd(sid, index)) else {
             return Err(self.fetch_failed(id::F_CD_FETCH, &request.access, pa));
         };
-        self.config.put_cd(sid, index, words);
+        // It is used together with the STE, however it was found.
+        self.only_at(&through);
+        if !self.imagining() {
+            self.config.put_cd(sid, index, words);
+        }
         let context = Cd(words);
         if context.flag(cd::V) {
             for what in context.reserved(world, &self.profile) {
@@ -86,15 +93,19 @@ impl<B: Bus> Model<B> {
         index: u32,
     ) -> Result<u64, Fault> {
         let sid = request.access.sid;
-        let word = match self.config.l1cd(sid, index) {
+        let known = if self.imagining() { None } else { self.config.l1cd(sid, index) };
+        let word = match known {
             Some(word) => word,
             None => {
                 let at = table + u64::from(index >> split) * 8;
-                let pa = self.context_address(request, entry, at)?;
+                let pa = self.through_stage2(request, entry, at, Purpose::Context)?;
                 let Some(word) = self.fetch_word(pa) else {
                     return Err(self.fetch_failed(id::F_CD_FETCH, &request.access, pa));
                 };
-                self.config.put_l1cd(sid, index, split, word);
+                self.may_stay_cached(|drop| drop.of_l1cd(sid, index, split));
+                if !self.imagining() {
+                    self.config.put_l1cd(sid, index, split, word);
+                }
                 if l1cd::V.of(word) != 0 && word & !layout::defined(l1cd::NAME)[0] != 0 {
                     self.complain(format!("L1CD at {at:#x} has reserved bits set (5.3): {word:#x}"));
                 }
@@ -113,15 +124,5 @@ impl<B: Bus> Model<B> {
             return Err(self.bad_substream(&request.access, index));
         }
         Ok(leaf - low + (u64::from(index) & ((1 << split) - 1)) * 64)
-    }
-
-    /// Physical address of a CD or L1CD: an IPA when stage 2 is enabled (5.2 S1ContextPtr).
-    fn context_address(&mut self, request: &Request, entry: &Ste, at: u64) -> Result<u64, Fault> {
-        if entry.s2() {
-            let found = self.stage2(request, entry, at, Purpose::Context)?;
-            Ok(found.pa + (at - found.base))
-        } else {
-            Ok(at)
-        }
     }
 }

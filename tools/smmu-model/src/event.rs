@@ -163,7 +163,7 @@ impl<B: Bus> Model<B> {
         if policy.stall {
             // A stall record is never discarded and never overflows the queue (7.4): while the queue is not writable
             // the transaction waits, unrecorded; the caller may present it again.
-            if self.event_queue_writable() {
+            if !self.only_imagining() && self.event_queue_writable() {
                 let stag = self.new_stag(request.access.sid);
                 event::STALL.put(&mut record, 1);
                 event::STAG.put(&mut record, u64::from(stag));

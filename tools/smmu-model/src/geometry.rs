@@ -1,5 +1,10 @@
 //! Shape of translation tables: granules, levels, descriptor addresses (DDI 0487 D8.2, D8.3).
 
+use crate::event::id;
+use crate::layout::leaf1::CONTIGUOUS;
+use crate::profile::fits;
+use crate::tlb::Place;
+
 /// Translation granule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Granule {
@@ -70,6 +75,17 @@ pub(crate) enum Kind {
     Leaf,
 }
 
+/// One step of a walk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Step {
+    /// It is the last one.
+    pub(crate) leaf: bool,
+    /// What the descriptor translates.
+    pub(crate) place: Place,
+    /// Output address of the leaf, or address of the next table.
+    pub(crate) next: u64,
+}
+
 /// One translation table set: enough to find and read descriptors.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tables {
@@ -109,11 +125,26 @@ impl Tables {
         self.base & !((1 << log2) - 1)
     }
 
+    /// Entries of a table at `level` as log2.
+    pub(crate) fn index_bits(&self, level: i32) -> u32 {
+        if level == self.start_level { self.start_index_bits() } else { self.granule.stride() }
+    }
+
     /// Address of the descriptor for `input` in the table at `table`.
     pub(crate) fn descriptor(&self, table: u64, level: i32, input: u64) -> u64 {
-        let bits = if level == self.start_level { self.start_index_bits() } else { self.granule.stride() };
-        let index = (input >> self.granule.level_shift(level)) & ((1 << bits) - 1);
+        let index = (input >> self.granule.level_shift(level)) & ((1 << self.index_bits(level)) - 1);
         table + index * 8
+    }
+
+    /// The addresses of the contiguous group that a leaf says it belongs to: first address and log2 of the size (D8.6.1).
+    pub(crate) fn contiguous_group(&self, descriptor: u64, place: &Place) -> Option<(u64, u32)> {
+        let entries = match (self.granule, place.level) {
+            (Granule::K16, 3) => 7,
+            (Granule::K4, _) => 4,
+            (_, _) => 5,
+        };
+        let log2 = place.log2 + entries;
+        CONTIGUOUS.is_set(&[descriptor]).then(|| (place.base & !((1 << log2) - 1), log2))
     }
 
     /// A descriptor as software wrote it, from its little-endian reading.
@@ -135,6 +166,23 @@ impl Tables {
             1 if block => Kind::Leaf,
             _ => Kind::Invalid,
         }
+    }
+
+    /// What the descriptor at `level` for `input` leads to; the number of the event that it raises if it leads nowhere
+    /// (7.3.22: F_TRANSLATION comes before F_ADDR_SIZE).
+    pub(crate) fn step(&self, descriptor: u64, level: i32, input: u64) -> Result<Step, u8> {
+        let kind = self.kind(descriptor, level);
+        let log2 = self.granule.level_shift(level);
+        let low = if kind == Kind::Leaf { log2 } else { self.granule.shift() };
+        let next = self.output(descriptor, low);
+        if kind == Kind::Invalid {
+            return Err(id::F_TRANSLATION);
+        }
+        if !fits(next, self.output_bits) {
+            return Err(id::F_ADDR_SIZE);
+        }
+        let place = Place::around(self.granule, level, input);
+        Ok(Step { leaf: kind == Kind::Leaf, place, next })
     }
 
     /// Address in a table descriptor (`level` = 3: page-sized alignment) or in a leaf at `level`.

@@ -20,32 +20,41 @@
 //! translation, `event`/`report` events and interrupts.
 
 mod access;
+mod adversary;
+mod bbm;
 mod bus;
 mod cd;
 mod cmdq;
 mod command;
 mod config_cache;
 mod context;
+mod drops;
 mod event;
 mod field;
 mod geometry;
+mod imagine;
 pub mod layout;
 mod mmio;
 mod model;
+mod past;
 mod perms;
 mod profile;
+mod reach;
 mod regs;
 mod report;
 mod ring;
 mod ste;
 mod stream;
+mod times;
 mod tlb;
 mod tlbi;
 mod translate;
 mod walk1;
 mod walk2;
+mod world;
 
 pub use access::{Access, Class, Fault, Hang, Irq, Outcome, Trace, Width};
+pub use adversary::{Adversity, Ambiguity, Atomicity};
 pub use bus::Bus;
 pub use field::Field;
 pub use model::Model;

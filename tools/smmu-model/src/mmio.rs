@@ -7,8 +7,7 @@ use crate::Field;
 use crate::access::{Hang, Width};
 use crate::bus::Bus;
 use crate::layout::{
-    cmdq_base, cmdq_cons, cr0, cr1, eventq_cons, gbpa, gerror, idr1, irq_ctrl, offset, strtab_base,
-    strtab_base_cfg,
+    cmdq_base, cmdq_cons, cr0, cr1, eventq_cons, gbpa, gerror, idr1, offset, strtab_base, strtab_base_cfg,
 };
 use crate::model::Model;
 use crate::regs::{self, Guard, Spec};
@@ -42,6 +41,7 @@ impl<B: Bus> Model<B> {
     }
 
     pub(crate) fn mmio_read(&mut self, at: u32, width: Width) -> u64 {
+        self.tick();
         let Some((spec, upper)) = self.route(at, width, "read") else { return 0 };
         let value = self.regs.get(spec.offset);
         match (width, upper) {
@@ -52,6 +52,7 @@ impl<B: Bus> Model<B> {
     }
 
     pub(crate) fn mmio_write(&mut self, at: u32, width: Width, value: u64) {
+        self.look(false);
         let Some((spec, upper)) = self.route(at, width, "write") else { return };
         let old = self.regs.get(spec.offset);
         let (value, touched) = match (width, upper) {
@@ -92,7 +93,7 @@ impl<B: Bus> Model<B> {
             offset::GBPA => self.write_gbpa(old, value),
             offset::IRQ_CTRL => {
                 self.regs.put(spec.offset, value);
-                if self.hang != Hang::Cr0Ack {
+                if self.answers(Hang::Cr0Ack) {
                     self.regs.put(offset::IRQ_CTRLACK, value);
                 }
             }
@@ -117,7 +118,8 @@ impl<B: Bus> Model<B> {
             }
         }
         self.regs.put(offset::CR0, next);
-        if self.hang != Hang::Cr0Ack {
+        self.note_roots();
+        if self.answers(Hang::Cr0Ack) {
             self.update_cr0();
         }
     }
@@ -144,13 +146,13 @@ impl<B: Bus> Model<B> {
             self.stalls.clear();
         }
         self.regs.put(offset::CR0ACK, now);
+        self.note_roots();
         self.process_commands();
     }
 
     /// Alignment of the Stream table to its size, and reserved encodings (6.3.24, 6.3.25).
     fn check_stream_table(&mut self) {
         let (base, cfg) = (self.regs.get(offset::STRTAB_BASE), self.regs.get(offset::STRTAB_BASE_CFG));
-        let log2 = strtab_base_cfg::LOG2SIZE.of(cfg);
         let split = strtab_base_cfg::SPLIT.of(cfg);
         let fmt = strtab_base_cfg::FMT.of(cfg);
         if fmt > 1 {
@@ -161,11 +163,11 @@ impl<B: Bus> Model<B> {
                 "STRTAB_BASE_CFG {cfg:#x}: SPLIT {split} is reserved and acts as 6 (6.3.25)"
             ));
         }
-        let align = if fmt == 1 { (log2 + 3).saturating_sub(split).max(6) } else { log2 + 6 };
-        let address = strtab_base::ADDR.in_place(&[base]);
-        if align >= 64 || address & ((1 << align) - 1) != 0 {
+        let table = self.regs.stream_table(&self.profile);
+        if strtab_base::ADDR.in_place(&[base]) != table.base {
             self.complain(format!(
-                "STRTAB_BASE {base:#x} is not aligned to its table of 2^{align} bytes (6.3.24)"
+                "STRTAB_BASE {base:#x} is not aligned to its table of 2^{} bytes (6.3.24)",
+                table.align
             ));
         }
     }
@@ -210,8 +212,11 @@ impl<B: Bus> Model<B> {
         } else if gbpa::UPDATE.of(value) == 0 {
             self.complain(format!("GBPA written with {value:#x} without UPDATE (6.3.14.1)"));
         } else {
-            let done = if self.hang == Hang::Gbpa { 0 } else { gbpa::UPDATE.mask() };
+            let done = if self.answers(Hang::Gbpa) { gbpa::UPDATE.mask() } else { 0 };
             self.regs.put(offset::GBPA, value & !done);
+            if let Some(adversary) = &mut self.adversary {
+                adversary.gbpa_before = (done == 0).then_some(old);
+            }
         }
     }
 
@@ -242,6 +247,11 @@ impl<B: Bus> Model<B> {
             self.complain(format!(
                 "CMDQ_PROD written with {value:#x}: bits above the wrap flag are set (6.3.27)"
             ));
+        }
+        if let Some(adversary) = &mut self.adversary {
+            for ahead in 0..after.min(ring.entries()).saturating_sub(before.min(after)) {
+                adversary.show(ring.index(old + ahead));
+            }
         }
         if after > ring.entries() {
             self.complain(format!(
@@ -274,11 +284,5 @@ impl<B: Bus> Model<B> {
             }
         }
         self.regs.put(offset::EVENTQ_CONS, value);
-    }
-
-    /// Whether the source of an interrupt is enabled; unknown sources are not.
-    pub(crate) fn source_enabled(&self, field: Field) -> bool {
-        debug_assert!(field.lsb <= irq_ctrl::EVENTQ_IRQEN.lsb);
-        self.regs.irq_enabled(field)
     }
 }

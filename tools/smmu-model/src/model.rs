@@ -1,12 +1,13 @@
 //! The model itself: state and public entry points.
 
 use crate::access::{Access, Fault, Hang, Irq, Outcome, Trace, Width};
+use crate::adversary::Adversary;
 use crate::bus::Bus;
 use crate::config_cache::ConfigCache;
-use crate::layout::{gbpa, offset};
 use crate::profile::Profile;
 use crate::regs::Regs;
 use crate::tlb::Tlb;
+use crate::world::World;
 
 /// A software SMMUv3 with its registers, caches and a memory system behind it.
 pub struct Model<B: Bus> {
@@ -22,6 +23,10 @@ pub struct Model<B: Bus> {
     pub(crate) irqs: Vec<Irq>,
     pub(crate) complaints: Vec<String>,
     pub(crate) trace: Vec<Trace>,
+    /// The adversarial setting.
+    pub(crate) adversary: Option<Box<Adversary>>,
+    /// The way that is being followed.
+    pub(crate) world: Option<World>,
 }
 
 impl<B: Bus> Model<B> {
@@ -40,6 +45,8 @@ impl<B: Bus> Model<B> {
             irqs: Vec::new(),
             complaints: Vec::new(),
             trace: Vec::new(),
+            adversary: None,
+            world: None,
         }
     }
 
@@ -68,7 +75,7 @@ impl<B: Bus> Model<B> {
 
     /// Translates a client transaction, records its fault if it has one, and does not touch the target.
     pub fn dma(&mut self, access: &Access) -> Outcome {
-        match self.translate(access) {
+        match self.perform(access) {
             Ok(pa) => Outcome::Passed { pa },
             Err(fault) => Outcome::Aborted(fault),
         }
@@ -80,7 +87,7 @@ impl<B: Bus> Model<B> {
     /// # Errors
     /// The fault that kept the transaction from memory.
     pub fn dma_read32(&mut self, access: &Access) -> Result<u32, Fault> {
-        match self.translate(&Access { write: false, ..*access }) {
+        match self.perform(&Access { write: false, ..*access }) {
             Ok(pa) => self.bus.read32(pa & !3).ok_or(Fault::SILENT),
             Err(fault) if fault.raz_wi => Ok(0),
             Err(fault) => Err(fault),
@@ -92,7 +99,7 @@ impl<B: Bus> Model<B> {
     /// # Errors
     /// The fault that kept the transaction from memory.
     pub fn dma_write32(&mut self, access: &Access, value: u32) -> Result<(), Fault> {
-        match self.translate(&Access { write: true, ..*access }) {
+        match self.perform(&Access { write: true, ..*access }) {
             Ok(pa) => self.bus.write32(pa & !3, value).ok_or(Fault::SILENT),
             Err(fault) if fault.raz_wi => Ok(()),
             Err(fault) => Err(fault),
@@ -119,19 +126,16 @@ impl<B: Bus> Model<B> {
     /// Makes something hang, or lets it go on: what waited is then done at once.
     pub fn set_hang(&mut self, hang: Hang) {
         self.hang = hang;
-        if hang != Hang::Cr0Ack {
-            self.regs.put(offset::IRQ_CTRLACK, self.regs.get(offset::IRQ_CTRL));
-            self.update_cr0();
-        }
-        if hang != Hang::Gbpa {
-            let value = self.regs.get(offset::GBPA) & !gbpa::UPDATE.mask();
-            self.regs.put(offset::GBPA, value);
-        }
-        self.process_commands();
+        self.answer();
+        self.take_commands(usize::MAX);
     }
 
     /// Notes a driver mistake.
     pub(crate) fn complain(&mut self, text: String) {
-        self.complaints.push(text);
+        // What is only imagined is imagined many times.
+        let repeated = self.adversary.is_some() && self.complaints.contains(&text);
+        if !self.only_imagining() && !repeated {
+            self.complaints.push(text);
+        }
     }
 }

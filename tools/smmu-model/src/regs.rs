@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::Field;
-use crate::layout::{self, cmdq_base, cr0, idr0, idr1, irq_ctrl, offset, strtab_base};
+use crate::layout::{self, cmdq_base, cr0, idr0, idr1, irq_ctrl, offset, strtab_base, strtab_base_cfg};
 use crate::profile::Profile;
 use crate::ring::Ring;
 
@@ -109,7 +109,7 @@ pub(crate) fn find(at: u32, profile: &Profile) -> Option<(Spec, bool)> {
 
 /// Bits that software may set in a register of this SMMU: its fields, less those whose feature is missing (6.3).
 pub(crate) fn writable_bits(name: &str, profile: &Profile) -> u64 {
-    use layout::{cr2, gerrorn, strtab_base_cfg};
+    use layout::{cr2, gerrorn};
     let mut bits = layout::defined(name).first().copied().unwrap_or(0);
     let has = |field: Field| profile.id0(field) != 0;
     let mut drop_unless = |present: bool, field: Field| {
@@ -168,6 +168,19 @@ pub(crate) fn writable_bits(name: &str, profile: &Profile) -> u64 {
     bits
 }
 
+/// Shape and place of the Stream table (6.3.24, 6.3.25).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StreamTable {
+    /// Address, as the SMMU aligns it.
+    pub(crate) base: u64,
+    /// log2 of the alignment.
+    pub(crate) align: u32,
+    /// log2 of the number of StreamIDs.
+    pub(crate) ids: u32,
+    /// log2 of the StreamIDs of a level 1 descriptor; `None` when the table is linear.
+    pub(crate) split: Option<u32>,
+}
+
 /// Current register values, by offset.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Regs {
@@ -219,12 +232,25 @@ impl Regs {
     /// Whether a guard forbids writing now: the enable or its acknowledgement is 1.
     pub(crate) fn guarded(&self, guard: Guard) -> Option<&'static str> {
         let (a, b, field, name) = match guard {
-            Guard::Open => return None,
-            Guard::ReadOnly => return Some("it is read only"),
+            Guard::Open | Guard::ReadOnly => return None,
             Guard::Cr0(field, name) => (offset::CR0, offset::CR0ACK, field, name),
             Guard::Irq(field, name) => (offset::IRQ_CTRL, offset::IRQ_CTRLACK, field, name),
         };
         (field.of(self.get(a) | self.get(b)) != 0).then_some(name)
+    }
+
+    /// The Stream table that the registers describe. Reserved values of SPLIT act as 6 (6.3.25).
+    pub(crate) fn stream_table(&self, profile: &Profile) -> StreamTable {
+        let cfg = self.get(offset::STRTAB_BASE_CFG);
+        let log2 = strtab_base_cfg::LOG2SIZE.of(cfg) as u32;
+        let split = match strtab_base_cfg::SPLIT.of(cfg) {
+            split @ (8 | 10) => split as u32,
+            _ => 6,
+        };
+        let split = (strtab_base_cfg::FMT.of(cfg) == 1).then_some(split);
+        let align = split.map_or(log2 + 6, |split| (log2 + 3).saturating_sub(split).max(6)).min(63);
+        let base = strtab_base::ADDR.in_place(&[self.get(offset::STRTAB_BASE)]) & !((1 << align) - 1);
+        StreamTable { base, align, ids: log2.min(profile.id1(idr1::SIDSIZE) as u32), split }
     }
 
     /// Shape and base of a queue: LOG2SIZE capped at its IDR1 maximum, base aligned to the larger of the queue and 32

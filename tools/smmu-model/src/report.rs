@@ -11,6 +11,9 @@ use crate::model::Model;
 impl<B: Bus> Model<B> {
     /// Writes a record into the Event queue if it is writable (7.2.1). Returns whether it was written.
     pub(crate) fn record(&mut self, record: [u64; 4]) -> bool {
+        if self.only_imagining() {
+            return false;
+        }
         let written = self.try_record(&record);
         self.trace.push(if written { Trace::Event { record } } else { Trace::Lost { record } });
         written
@@ -53,7 +56,7 @@ impl<B: Bus> Model<B> {
         }
         let flag = prod & eventq_prod::OVFLG.mask();
         self.regs.put(offset::EVENTQ_PROD, ring.next(prod) | flag);
-        if used == 0 && self.source_enabled(irq_ctrl::EVENTQ_IRQEN) {
+        if used == 0 && self.regs.irq_enabled(irq_ctrl::EVENTQ_IRQEN) {
             self.interrupt(
                 Irq::Event,
                 offset::EVENTQ_IRQ_CFG0,
@@ -71,7 +74,7 @@ impl<B: Bus> Model<B> {
         }
         self.regs.put(offset::GERROR, self.regs.get(offset::GERROR) ^ error.mask());
         // 7.5.1: an aborted GERROR MSI does not raise another GERROR interrupt.
-        if error != gerror::MSI_GERROR_ABT_ERR && self.source_enabled(irq_ctrl::GERROR_IRQEN) {
+        if error != gerror::MSI_GERROR_ABT_ERR && self.regs.irq_enabled(irq_ctrl::GERROR_IRQEN) {
             self.interrupt(
                 Irq::GlobalError,
                 offset::GERROR_IRQ_CFG0,

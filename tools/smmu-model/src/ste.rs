@@ -55,6 +55,12 @@ impl Ste {
         if profile.s2p() && world == World::El1 { self.get(ste::S2VMID) as u16 } else { 0 }
     }
 
+    /// Everything that a stage 2 walk depends on.
+    pub(crate) fn stage2_key(&self) -> [u64; 3] {
+        let [_, one, two, three, ..] = self.0;
+        [one & ste::S2FWB.mask(), two, three]
+    }
+
     /// What a stage 2 fault does (5.5); the termination behaviour is always abort.
     pub(crate) fn stage2_policy(&self) -> Policy {
         Policy { abort: true, record: self.flag(ste::S2R), stall: self.flag(ste::S2S) }

@@ -6,6 +6,8 @@
 //!
 //! Entries stay until an invalidation removes them, or until [`LIMIT`] newer ones of their kind push them out.
 
+use std::collections::VecDeque;
+
 use crate::geometry::Granule;
 use crate::perms::{Stage1Perms, Stage2Perms};
 
@@ -38,20 +40,47 @@ pub(crate) struct Tag {
 }
 
 impl Tag {
+    /// Whether entries of one may serve lookups of the other: their ASIDs alone may keep them apart.
+    pub(crate) fn same_space(&self, other: &Self) -> bool {
+        self.world == other.world && self.vmid == other.vmid && self.nested == other.nested
+    }
+
     /// Whether an entry with this tag serves a lookup from `context`, whose ASID is its own.
     pub(crate) fn serves(&self, context: &Self) -> bool {
-        let same = self.world == context.world && self.vmid == context.vmid && self.nested == context.nested;
         let asid = match (self.world, self.asid) {
             (World::El2, _) => true,
             (_, None) => self.aset == context.aset,
             (_, Some(_)) => self.asid == context.asid,
         };
-        same && asid
+        self.same_space(context) && asid
+    }
+}
+
+/// Where in its address space a descriptor is, as invalidations see it: the addresses it translates, its granule and
+/// its level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) granule: Granule,
+    pub(crate) level: i32,
+    pub(crate) base: u64,
+    pub(crate) log2: u32,
+}
+
+impl Place {
+    /// The place of the descriptor at `level` for `address`.
+    pub(crate) fn around(granule: Granule, level: i32, address: u64) -> Self {
+        let log2 = granule.level_shift(level);
+        Self { granule, level, base: address & !((1 << log2) - 1), log2 }
+    }
+
+    /// Whether `address` is in it.
+    fn holds(&self, address: u64) -> bool {
+        holds(self.base, self.log2, address)
     }
 }
 
 /// Whether 2^`log2` bytes at `base` hold `address`.
-fn holds(base: u64, log2: u32, address: u64) -> bool {
+pub(crate) fn holds(base: u64, log2: u32, address: u64) -> bool {
     log2 >= 64 || (base ^ address) >> log2 == 0
 }
 
@@ -59,12 +88,8 @@ fn holds(base: u64, log2: u32, address: u64) -> bool {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Leaf {
     pub(crate) tag: Tag,
-    /// Granule and level of the stage 1 leaf.
-    pub(crate) granule: Granule,
-    pub(crate) level: i32,
-    /// VA range of the whole stage 1 leaf: an invalidation anywhere in it removes the entry (DDI 0487 D8.17).
-    pub(crate) leaf_base: u64,
-    pub(crate) leaf_log2: u32,
+    /// The whole stage 1 leaf: an invalidation anywhere in it removes the entry (DDI 0487 D8.17).
+    pub(crate) leaf: Place,
     /// VA range that this entry translates.
     pub(crate) base: u64,
     pub(crate) log2: u32,
@@ -76,15 +101,11 @@ pub(crate) struct Leaf {
     pub(crate) stage2: Option<Stage2Perms>,
 }
 
-/// A step of a stage 1 walk: the table that the descriptor at `level` points to.
+/// A step of a stage 1 walk: the table that the descriptor at `place` points to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Table {
     pub(crate) tag: Tag,
-    pub(crate) granule: Granule,
-    /// Level of the table descriptor.
-    pub(crate) level: i32,
-    pub(crate) base: u64,
-    pub(crate) log2: u32,
+    pub(crate) place: Place,
     /// Address of the next table (IPA when nested).
     pub(crate) next: u64,
     /// Hierarchical attributes gathered so far: bits 63:59 of table descriptors.
@@ -95,39 +116,41 @@ pub(crate) struct Table {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stage2Leaf {
     pub(crate) vmid: u16,
-    pub(crate) granule: Granule,
-    pub(crate) level: i32,
-    pub(crate) base: u64,
-    pub(crate) log2: u32,
+    pub(crate) place: Place,
+    /// Physical address of the start of the leaf.
     pub(crate) pa: u64,
     pub(crate) perms: Stage2Perms,
+}
+
+impl Stage2Leaf {
+    /// Physical address of an IPA in the leaf.
+    pub(crate) fn translate(&self, ipa: u64) -> u64 {
+        self.pa + (ipa - self.place.base)
+    }
 }
 
 /// A step of a stage 2 walk.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stage2Table {
     pub(crate) vmid: u16,
-    pub(crate) granule: Granule,
-    pub(crate) level: i32,
-    pub(crate) base: u64,
-    pub(crate) log2: u32,
+    pub(crate) place: Place,
     pub(crate) next: u64,
 }
 
 /// All entries.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tlb {
-    pub(crate) leaves: Vec<Leaf>,
-    pub(crate) tables: Vec<Table>,
-    pub(crate) stage2_leaves: Vec<Stage2Leaf>,
-    pub(crate) stage2_tables: Vec<Stage2Table>,
+    pub(crate) leaves: VecDeque<Leaf>,
+    pub(crate) tables: VecDeque<Table>,
+    pub(crate) stage2_leaves: VecDeque<Stage2Leaf>,
+    pub(crate) stage2_tables: VecDeque<Stage2Table>,
 }
 
-fn push<T>(entries: &mut Vec<T>, entry: T) {
+fn push<T>(entries: &mut VecDeque<T>, entry: T) {
     if entries.len() >= LIMIT {
-        entries.remove(0);
+        entries.pop_front();
     }
-    entries.push(entry);
+    entries.push_back(entry);
 }
 
 impl Tlb {
@@ -140,22 +163,22 @@ impl Tlb {
     pub(crate) fn table(&self, context: &Tag, granule: Granule, va: u64) -> Option<Table> {
         self.tables
             .iter()
-            .filter(|e| e.granule == granule && e.tag.serves(context) && holds(e.base, e.log2, va))
-            .max_by_key(|e| e.level)
+            .filter(|e| e.place.granule == granule && e.tag.serves(context) && e.place.holds(va))
+            .max_by_key(|e| e.place.level)
             .copied()
     }
 
     /// Stage 2 translation of an IPA.
     pub(crate) fn stage2_leaf(&self, vmid: u16, ipa: u64) -> Option<Stage2Leaf> {
-        self.stage2_leaves.iter().find(|e| e.vmid == vmid && holds(e.base, e.log2, ipa)).copied()
+        self.stage2_leaves.iter().find(|e| e.vmid == vmid && e.place.holds(ipa)).copied()
     }
 
     /// Deepest known stage 2 table on the way to an IPA.
     pub(crate) fn stage2_table(&self, vmid: u16, granule: Granule, ipa: u64) -> Option<Stage2Table> {
         self.stage2_tables
             .iter()
-            .filter(|e| e.vmid == vmid && e.granule == granule && holds(e.base, e.log2, ipa))
-            .max_by_key(|e| e.level)
+            .filter(|e| e.vmid == vmid && e.place.granule == granule && e.place.holds(ipa))
+            .max_by_key(|e| e.place.level)
             .copied()
     }
 
@@ -186,6 +209,6 @@ impl Tlb {
 
     /// As [`Tlb::forget_leaf`], for stage 2.
     pub(crate) fn forget_stage2_leaf(&mut self, vmid: u16, ipa: u64) {
-        self.stage2_leaves.retain(|e| !(e.vmid == vmid && holds(e.base, e.log2, ipa)));
+        self.stage2_leaves.retain(|e| !(e.vmid == vmid && e.place.holds(ipa)));
     }
 }

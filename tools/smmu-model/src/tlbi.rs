@@ -1,7 +1,7 @@
 //! Which TLB entries each TLB invalidation command must remove (IHI 0070 4.4). Nothing else is removed.
 
 use crate::geometry::Granule;
-use crate::tlb::{Tag, Tlb, World};
+use crate::tlb::{Place, Tag, Tlb, World};
 
 /// Addresses named by an address-based command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,17 @@ impl Span {
         Self { base, bytes: None, granule: None, level: 0, leaf }
     }
 
+    /// Whether the span covers a contiguous group as far as it must.
+    fn hits_group(&self, group: Group, rules: &Rules) -> bool {
+        match group {
+            Some((start, log2)) if rules.whole_groups => {
+                let end = u128::from(self.base) + self.bytes.unwrap_or(1);
+                self.base <= start && u128::from(start) + (1 << log2) <= end
+            }
+            _ => true,
+        }
+    }
+
     /// Whether the span meets the 2^`log2` bytes at `start`. A range that begins in the lower half of the address space
     /// need not reach the upper half, and none wraps (4.4.1.1).
     fn meets(&self, start: u64, log2: u32) -> bool {
@@ -35,18 +46,18 @@ impl Span {
     }
 
     /// Whether a last-level entry is in the scope of the command.
-    pub(crate) fn hits_leaf(&self, granule: Granule, level: i32, start: u64, log2: u32) -> bool {
-        self.granule.is_none_or(|g| g == granule)
-            && (self.level == 0 || self.level == level)
-            && self.meets(start, log2)
+    fn hits_leaf(&self, place: &Place) -> bool {
+        self.granule.is_none_or(|g| g == place.granule)
+            && (self.level == 0 || self.level == place.level)
+            && self.meets(place.base, place.log2)
     }
 
     /// Whether a table entry is in the scope of the command.
-    pub(crate) fn hits_table(&self, granule: Granule, level: i32, start: u64, log2: u32) -> bool {
+    fn hits_table(&self, place: &Place) -> bool {
         !self.leaf
-            && self.granule.is_none_or(|g| g == granule)
-            && (self.level == 0 || level < self.level)
-            && self.meets(start, log2)
+            && self.granule.is_none_or(|g| g == place.granule)
+            && (self.level == 0 || place.level < self.level)
+            && self.meets(place.base, place.log2)
     }
 }
 
@@ -82,7 +93,12 @@ pub(crate) struct Rules {
     pub(crate) vmid_mask: u16,
     /// CR2.E2H.
     pub(crate) e2h: bool,
+    /// Contiguous translations stay unless one command covers their whole group (an erratum of some TLBs).
+    pub(crate) whole_groups: bool,
 }
+
+/// Addresses of a contiguous group: the first, and log2 of the size.
+pub(crate) type Group = Option<(u64, u32)>;
 
 impl Rules {
     fn vmid(&self, entry: u16, command: u16) -> bool {
@@ -120,39 +136,54 @@ impl Rules {
     }
 }
 
+impl Tlbi {
+    /// The addresses of a command by VA.
+    fn va_span(&self) -> Option<&Span> {
+        match self {
+            Self::NhVa { span, .. } | Self::El2Va { span, .. } => Some(span),
+            _ => None,
+        }
+    }
+}
+
+impl Rules {
+    /// Whether a translation by VA goes: a stage 1 leaf of 2^`log2` bytes at `base`, alone or combined with stage 2.
+    pub(crate) fn drops_leaf(&self, tlbi: &Tlbi, tag: &Tag, place: &Place, group: Group) -> bool {
+        let hits = |span: &Span| span.hits_leaf(place) && span.hits_group(group, self);
+        self.tag(tlbi, tag) && tlbi.va_span().is_none_or(hits)
+    }
+
+    /// Whether a stage 1 walk step goes.
+    pub(crate) fn drops_table(&self, tlbi: &Tlbi, tag: &Tag, place: &Place) -> bool {
+        self.tag(tlbi, tag) && tlbi.va_span().is_none_or(|span| span.hits_table(place))
+    }
+
+    /// Whether a stage 2 translation goes.
+    pub(crate) fn drops_stage2_leaf(&self, tlbi: &Tlbi, vmid: u16, place: &Place, group: Group) -> bool {
+        self.stage2(tlbi, vmid, |span| span.hits_leaf(place) && span.hits_group(group, self))
+    }
+
+    /// Whether a stage 2 walk step goes.
+    pub(crate) fn drops_stage2_table(&self, tlbi: &Tlbi, vmid: u16, place: &Place) -> bool {
+        self.stage2(tlbi, vmid, |span| span.hits_table(place))
+    }
+
+    fn stage2(&self, tlbi: &Tlbi, vmid: u16, hits: impl Fn(&Span) -> bool) -> bool {
+        match tlbi {
+            Tlbi::NsnhAll => true,
+            Tlbi::S12VmAll { vmid: named } => self.vmid(vmid, *named),
+            Tlbi::S2Ipa { vmid: named, span } => self.vmid(vmid, *named) && hits(span),
+            _ => false,
+        }
+    }
+}
+
 impl Tlb {
     /// Removes what `tlbi` must remove.
     pub(crate) fn invalidate(&mut self, tlbi: &Tlbi, rules: &Rules) {
-        let va_span = match tlbi {
-            Tlbi::NhVa { span, .. } | Tlbi::El2Va { span, .. } => Some(span),
-            _ => None,
-        };
-        self.leaves.retain(|e| {
-            let place = va_span.is_none_or(|s| s.hits_leaf(e.granule, e.level, e.leaf_base, e.leaf_log2));
-            !(rules.tag(tlbi, &e.tag) && place)
-        });
-        self.tables.retain(|e| {
-            let place = va_span.is_none_or(|s| s.hits_table(e.granule, e.level, e.base, e.log2));
-            !(rules.tag(tlbi, &e.tag) && place)
-        });
-        match tlbi {
-            Tlbi::NsnhAll => {
-                self.stage2_leaves.clear();
-                self.stage2_tables.clear();
-            }
-            Tlbi::S12VmAll { vmid } => {
-                self.stage2_leaves.retain(|e| !rules.vmid(e.vmid, *vmid));
-                self.stage2_tables.retain(|e| !rules.vmid(e.vmid, *vmid));
-            }
-            Tlbi::S2Ipa { vmid, span } => {
-                self.stage2_leaves.retain(|e| {
-                    !(rules.vmid(e.vmid, *vmid) && span.hits_leaf(e.granule, e.level, e.base, e.log2))
-                });
-                self.stage2_tables.retain(|e| {
-                    !(rules.vmid(e.vmid, *vmid) && span.hits_table(e.granule, e.level, e.base, e.log2))
-                });
-            }
-            _ => {}
-        }
+        self.leaves.retain(|e| !rules.drops_leaf(tlbi, &e.tag, &e.leaf, None));
+        self.tables.retain(|e| !rules.drops_table(tlbi, &e.tag, &e.place));
+        self.stage2_leaves.retain(|e| !rules.drops_stage2_leaf(tlbi, e.vmid, &e.place, None));
+        self.stage2_tables.retain(|e| !rules.drops_stage2_table(tlbi, e.vmid, &e.place));
     }
 }

@@ -5,9 +5,9 @@ use crate::bus::Bus;
 use crate::cd::{Cd, Half};
 use crate::context::Stage1;
 use crate::event::{Policy, Request, Site, id};
-use crate::layout::{cd, cr0, cr2, gbpa, idr1, offset, ste};
+use crate::layout::{cd, cr2, gbpa, idr1, offset, ste};
 use crate::model::Model;
-use crate::perms::Need;
+use crate::perms::{Need, Stage1Perms};
 use crate::profile::fits;
 use crate::ste::Ste;
 use crate::tlb::{Leaf, Stage2Leaf, Tag, World};
@@ -17,15 +17,25 @@ use crate::walk2::Purpose;
 impl<B: Bus> Model<B> {
     /// Translates a transaction and records what it ran into.
     pub(crate) fn translate(&mut self, access: &Access) -> Result<u64, Fault> {
-        if !self.regs.enabled(cr0::SMMUEN) {
+        if !self.translating() {
             // GBPA: no event in either case (3.4, 6.3.9.6).
-            let abort = gbpa::ABORT.of(self.regs.get(offset::GBPA)) != 0;
+            let abort = gbpa::ABORT.of(self.bypass_attributes()) != 0;
             return if abort || !self.profile.in_oas(access.iova) {
                 Err(Fault::SILENT)
             } else {
                 Ok(access.iova)
             };
         }
+        let (request, entry, context) = self.configure(access)?;
+        self.in_use_now();
+        match context {
+            None => self.bypass_stage1(&request, &entry),
+            Some((context, world)) => self.through_stage1(&request, &entry, &context, world),
+        }
+    }
+
+    /// The configuration that a transaction uses: its STE, and its CD unless stage 1 is bypassed.
+    pub(crate) fn configure(&mut self, access: &Access) -> Result<Configuration, Fault> {
         let entry = self.fetch_ste(access)?;
         if entry.illegal(&self.profile).is_some() {
             return Err(self.bad_config(id::C_BAD_STE, access));
@@ -35,18 +45,16 @@ impl<B: Bus> Model<B> {
             return Err(Fault::SILENT);
         }
         let request = Request { access: *access, need: self.overridden(access, &entry) };
-        match self.select_context(access, &entry)? {
-            Stage1::Bypass => self.bypass_stage1(&request, &entry),
-            Stage1::Context(index) => {
-                let e2h = cr2::E2H.of(self.regs.get(offset::CR2)) != 0;
-                let world = entry.world(&self.profile, e2h);
-                let context = self.fetch_cd(&request, &entry, world, index)?;
-                if context.illegal(&entry, world, &self.profile).is_some() {
-                    return Err(self.bad_config(id::C_BAD_CD, access));
-                }
-                self.through_stage1(&request, &entry, &context, world)
-            }
+        let Stage1::Context(index) = self.select_context(access, &entry)? else {
+            return Ok((request, entry, None));
+        };
+        let e2h = cr2::E2H.of(self.regs.get(offset::CR2)) != 0;
+        let world = entry.world(&self.profile, e2h);
+        let context = self.fetch_cd(&request, &entry, world, index)?;
+        if context.illegal(&entry, world, &self.profile).is_some() {
+            return Err(self.bad_config(id::C_BAD_CD, access));
         }
+        Ok((request, entry, Some((context, world))))
     }
 
     /// INSTCFG and PRIVCFG (5.2); a write is always Data (13.1.2).
@@ -71,11 +79,7 @@ impl<B: Bus> Model<B> {
         if !fits(iova, limit) {
             return Err(self.translation_fault(id::F_ADDR_SIZE, request, &Site::STAGE1, Policy::BYPASS));
         }
-        if !entry.s2() {
-            return Ok(iova);
-        }
-        let found = self.stage2(request, entry, iova, Purpose::Client)?;
-        Ok(found.pa + (iova - found.base))
+        self.through_stage2(request, entry, iova, Purpose::Client)
     }
 
     /// Stage 1 translates, stage 2 perhaps.
@@ -97,73 +101,71 @@ impl<B: Bus> Model<B> {
         if world != World::El2 && !request.need.privileged && context.e0pd(half, &self.profile) {
             return Err(self.translation_fault(id::F_TRANSLATION, request, &Site::STAGE1, context.policy()));
         }
-        let tag = Tag {
+        let tag = self.tag(entry, context, world);
+        let walk = Walk { request, entry, context, tag, va, half };
+        if self.imagining() {
+            return self.imagine_stage1(&walk);
+        }
+        // A write to a writable-clean translation walks again, to update the descriptor (3.13.3).
+        let clean = |hit: &Leaf| hit.stage1.clean || hit.stage2.is_some_and(|p| p.clean);
+        match self.tlb.leaf(&tag, va).filter(|hit| !(request.need.write && clean(hit))) {
+            Some(hit) => {
+                self.check_stage1(&walk, &hit.stage1)?;
+                if hit.stage2.is_some_and(|perms| !perms.allow(request.need)) {
+                    let site = Site { stage: 2, ipa: Some(hit.ipa + (va - hit.base)), ..Site::STAGE1 };
+                    let policy = entry.stage2_policy();
+                    return Err(self.translation_fault(id::F_PERMISSION, request, &site, policy));
+                }
+                Ok(hit.pa + (va - hit.base))
+            }
+            None => {
+                let found = self.walk_both(&walk)?;
+                self.tlb.forget_leaf(&tag, va);
+                self.tlb.put_leaf(found);
+                Ok(found.pa + (va - found.base))
+            }
+        }
+    }
+
+    /// What tells the translations of a context from those of others.
+    pub(crate) fn tag(&self, entry: &Ste, context: &Cd, world: World) -> Tag {
+        Tag {
             world,
             vmid: entry.vmid(&self.profile, world),
             asid: context.asid(world),
             aset: context.flag(cd::ASET),
             nested: entry.s2(),
-        };
-        let walk = Walk { request, entry, context, tag, va, half };
-        // A write to a writable-clean translation walks again, to update the descriptor (3.13.3).
-        let clean = |hit: &Leaf| hit.stage1.clean || hit.stage2.is_some_and(|p| p.clean);
-        match self.tlb.leaf(&tag, va).filter(|hit| !(request.need.write && clean(hit))) {
-            Some(hit) => {
-                self.check(&walk, &hit)?;
-                Ok(hit.pa + (va - hit.base))
-            }
-            None => self.fill(&walk),
         }
     }
 
-    /// Permissions of both stages, in that order (7.3.22).
-    fn check(&mut self, w: &Walk<'_>, hit: &Leaf) -> Result<(), Fault> {
-        if !hit.stage1.allow(w.request.need) {
-            return Err(self.translation_fault(
-                id::F_PERMISSION,
-                w.request,
-                &Site::STAGE1,
-                w.context.policy(),
-            ));
-        }
-        if hit.stage2.is_some_and(|perms| !perms.allow(w.request.need)) {
-            let site = Site { stage: 2, ipa: Some(hit.ipa + (w.va - hit.base)), ..Site::STAGE1 };
-            return Err(self.translation_fault(id::F_PERMISSION, w.request, &site, w.entry.stage2_policy()));
-        }
-        Ok(())
+    /// Permissions of stage 1.
+    fn check_stage1(&mut self, w: &Walk<'_>, perms: &Stage1Perms) -> Result<(), Fault> {
+        if perms.allow(w.request.need) { Ok(()) } else { Err(self.stage1_fault(id::F_PERMISSION, w)) }
     }
 
-    /// TLB miss: walks, checks, and caches the combined translation. Faults leave no leaf entry.
-    fn fill(&mut self, w: &Walk<'_>) -> Result<u64, Fault> {
+    /// Walks both stages and checks them, in that order (7.3.22): the combined translation. Faults leave no leaf entry.
+    pub(crate) fn walk_both(&mut self, w: &Walk<'_>) -> Result<Leaf, Fault> {
         let found = self.walk_stage1(w)?;
-        if !found.perms.allow(w.request.need) {
-            return Err(self.translation_fault(
-                id::F_PERMISSION,
-                w.request,
-                &Site::STAGE1,
-                w.context.policy(),
-            ));
-        }
-        let ipa = found.output + (w.va - found.base);
+        self.check_stage1(w, &found.perms)?;
+        let ipa = found.output + (w.va - found.place.base);
         let second: Option<Stage2Leaf> =
             if w.tag.nested { Some(self.stage2(w.request, w.entry, ipa, Purpose::Client)?) } else { None };
-        let log2 = second.map_or(found.log2, |s| s.log2.min(found.log2));
+        self.may_stay_cached(|drop| drop.of_leaf(&found.tag, &found.place, found.group));
+        let log2 = second.map_or(found.place.log2, |s| s.place.log2.min(found.place.log2));
         let low = (1 << log2) - 1;
-        let pa = second.map_or(ipa, |s| s.pa + (ipa - s.base));
-        self.tlb.forget_leaf(&w.tag, w.va);
-        self.tlb.put_leaf(Leaf {
-            tag: Tag { asid: if found.global { None } else { w.tag.asid }, ..w.tag },
-            granule: found.granule,
-            level: found.level,
-            leaf_base: found.base,
-            leaf_log2: found.log2,
+        let pa = second.map_or(ipa, |s| s.translate(ipa));
+        Ok(Leaf {
+            tag: found.tag,
+            leaf: found.place,
             base: w.va & !low,
             log2,
             pa: pa & !low,
             ipa: ipa & !low,
             stage1: found.perms,
             stage2: second.map(|s| s.perms),
-        });
-        Ok(pa)
+        })
     }
 }
+
+/// What is asked for, the STE, and the CD with its StreamWorld unless stage 1 is bypassed.
+pub(crate) type Configuration = (Request, Ste, Option<(Cd, World)>);

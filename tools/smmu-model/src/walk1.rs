@@ -4,13 +4,14 @@ use crate::access::{Class, Fault};
 use crate::bus::Bus;
 use crate::cd::{Cd, Half};
 use crate::event::{Request, Site, id};
-use crate::geometry::{Granule, Kind, Tables};
+use crate::geometry::Tables;
 use crate::layout::{cd, leaf1};
 use crate::model::Model;
 use crate::perms::Stage1Perms;
 use crate::profile::fits;
 use crate::ste::Ste;
-use crate::tlb::{Table, Tag, World};
+use crate::tlb::{Place, Table, Tag, World};
+use crate::tlbi::Group;
 use crate::walk2::Purpose;
 
 /// Bits 63:59 of table descriptors: NSTable, APTable, UXNTable, PXNTable.
@@ -32,82 +33,74 @@ pub(crate) struct Walk<'a> {
 /// Result of a stage 1 walk.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stage1Leaf {
-    pub(crate) granule: Granule,
-    pub(crate) level: i32,
-    /// Start of the leaf in VA space.
-    pub(crate) base: u64,
-    pub(crate) log2: u32,
-    /// Output address of `base`: an IPA when nested.
+    /// The leaf in VA space.
+    pub(crate) place: Place,
+    /// The contiguous group that it says it is part of.
+    pub(crate) group: Group,
+    /// Output address of its start: an IPA when nested.
     pub(crate) output: u64,
-    pub(crate) global: bool,
+    /// Tag of its entry: without ASID when it is global.
+    pub(crate) tag: Tag,
     pub(crate) perms: Stage1Perms,
 }
 
 impl<B: Bus> Model<B> {
     /// Walks; access flag faults included, permissions not.
     pub(crate) fn walk_stage1(&mut self, w: &Walk<'_>) -> Result<Stage1Leaf, Fault> {
-        let policy = w.context.policy();
         let tables = w.context.tables(w.half, &self.profile).filter(|t| {
             // The bits above the input size must all equal the half's sign, and walks must be enabled (5.4.1.1).
             let sign = if w.half == Half::High { !w.va } else { w.va };
             !w.context.disabled(w.half, w.tag.world) && fits(sign, t.input_bits)
         });
         let Some(tables) = tables else {
-            return Err(self.translation_fault(id::F_TRANSLATION, w.request, &Site::STAGE1, policy));
+            return Err(self.stage1_fault(id::F_TRANSLATION, w));
         };
-        let (mut level, mut table, mut hierarchy) = match self.tlb.table(&w.tag, tables.granule, w.va) {
-            Some(hit) => (hit.level + 1, hit.next, hit.hierarchy),
+        let known = if self.imagining() { None } else { self.tlb.table(&w.tag, tables.granule, w.va) };
+        let (mut level, mut table, mut hierarchy) = match known {
+            Some(hit) => (hit.place.level + 1, hit.next, hit.hierarchy),
             None => (tables.start_level, tables.start_table(), 0),
         };
         loop {
             let at = tables.descriptor(table, level, w.va);
             let pa = self.table_address(w, at, Purpose::TableRead)?;
-            let Some(word) = self.bus.read64(pa) else { return Err(self.table_aborted(w, pa)) };
+            if level > tables.start_level {
+                // A walk cache may hold where the table is in physical memory, too: like what it came from.
+                let above = Place::around(tables.granule, level - 1, w.va);
+                self.may_stay_cached(|drop| drop.of_table(&w.tag, &above));
+            }
+            let Some(word) = self.load(pa) else { return Err(self.table_aborted(w, pa)) };
             let descriptor = tables.decode(word);
-            let kind = tables.kind(descriptor, level);
-            let log2 = tables.granule.level_shift(level);
-            let low = if kind == Kind::Leaf { log2 } else { tables.granule.shift() };
-            let next = tables.output(descriptor, low);
-            if kind == Kind::Invalid {
-                return Err(self.translation_fault(id::F_TRANSLATION, w.request, &Site::STAGE1, policy));
-            }
-            if !fits(next, tables.output_bits) {
-                return Err(self.translation_fault(id::F_ADDR_SIZE, w.request, &Site::STAGE1, policy));
-            }
-            let base = w.va & !((1 << log2) - 1);
-            if kind == Kind::Table {
+            let step = tables.step(descriptor, level, w.va).map_err(|number| self.stage1_fault(number, w))?;
+            if !step.leaf {
                 if !w.context.had(w.half, &self.profile) {
                     hierarchy |= descriptor & HIERARCHY;
                 }
-                let step = Table { tag: w.tag, granule: tables.granule, level, base, log2, next, hierarchy };
-                self.tlb.put_table(step);
-                (level, table) = (level + 1, next);
+                self.may_stay_cached(|drop| drop.of_table(&w.tag, &step.place));
+                if !self.imagining() {
+                    self.tlb.put_table(Table { tag: w.tag, place: step.place, next: step.next, hierarchy });
+                }
+                (level, table) = (level + 1, step.next);
                 continue;
             }
             let descriptor = self.stage1_flags(w, &tables, at, descriptor, hierarchy)?;
             let perms = Stage1Perms::new(descriptor, hierarchy, w.context, w.tag.world, &self.profile);
             // nG is not used in the EL2 world, which has no ASIDs.
             let global = w.tag.world == World::El2 || !leaf1::NG.is_set(&[descriptor]);
-            return Ok(Stage1Leaf {
-                granule: tables.granule,
-                level,
-                base,
-                log2,
-                output: next,
-                global,
-                perms,
-            });
+            let tag = Tag { asid: if global { None } else { w.tag.asid }, ..w.tag };
+            let group = tables.contiguous_group(descriptor, &step.place);
+            self.may_stay_cached(|drop| drop.of_leaf(&tag, &step.place, group));
+            return Ok(Stage1Leaf { place: step.place, group, output: step.next, tag, perms });
         }
+    }
+
+    /// A stage 1 fault on the input address.
+    pub(crate) fn stage1_fault(&mut self, number: u8, w: &Walk<'_>) -> Fault {
+        self.translation_fault(number, w.request, &Site::STAGE1, w.context.policy())
     }
 
     /// Physical address of a stage 1 descriptor.
     fn table_address(&mut self, w: &Walk<'_>, at: u64, purpose: Purpose) -> Result<u64, Fault> {
-        if w.tag.nested {
-            let found = self.stage2(w.request, w.entry, at, purpose)?;
-            Ok(found.pa + (at - found.base))
-        } else {
-            Ok(at)
-        }
+        self.through_stage2(w.request, w.entry, at, purpose)
     }
 
     /// F_WALK_EABT at stage 1: CLASS is TT although it is a stage 1 fault (7.3.12).
@@ -131,12 +124,7 @@ impl<B: Bus> Model<B> {
             if w.context.access_updates() {
                 updated |= leaf1::AF.mask();
             } else if !w.context.flag(cd::AFFD) {
-                return Err(self.translation_fault(
-                    id::F_ACCESS,
-                    w.request,
-                    &Site::STAGE1,
-                    w.context.policy(),
-                ));
+                return Err(self.stage1_fault(id::F_ACCESS, w));
             }
         }
         let perms = Stage1Perms::new(descriptor, hierarchy, w.context, w.tag.world, &self.profile);
@@ -145,7 +133,7 @@ impl<B: Bus> Model<B> {
         }
         if updated != descriptor {
             let pa = self.table_address(w, at, Purpose::TableWrite)?;
-            if self.bus.write64(pa, tables.decode(updated)).is_none() {
+            if !self.only_imagining() && self.bus.write64(pa, tables.decode(updated)).is_none() {
                 return Err(self.table_aborted(w, pa));
             }
         }

@@ -3,7 +3,7 @@
 use crate::access::{Class, Fault};
 use crate::bus::Bus;
 use crate::event::{Request, Site, id};
-use crate::geometry::{Kind, Tables};
+use crate::geometry::Tables;
 use crate::layout::{leaf2, ste};
 use crate::model::Model;
 use crate::perms::{Need, Stage2Perms};
@@ -42,7 +42,18 @@ impl Purpose {
 }
 
 impl<B: Bus> Model<B> {
-    /// Translates an IPA, from the TLB or by a walk, and checks permissions. The PA is `pa + (ipa - base)` of the result.
+    /// Physical address of `at`: itself unless stage 2 is enabled.
+    pub(crate) fn through_stage2(
+        &mut self,
+        request: &Request,
+        entry: &Ste,
+        at: u64,
+        purpose: Purpose,
+    ) -> Result<u64, Fault> {
+        if entry.s2() { Ok(self.stage2(request, entry, at, purpose)?.translate(at)) } else { Ok(at) }
+    }
+
+    /// Translates an IPA, from the TLB or by a walk, and checks permissions.
     pub(crate) fn stage2(
         &mut self,
         request: &Request,
@@ -58,16 +69,17 @@ impl<B: Bus> Model<B> {
             ipa: Some(ipa),
             table_write: purpose == Purpose::TableWrite,
         };
+        if self.imagining() {
+            let found = self.imagine_stage2(request, entry, ipa, need, &site)?;
+            self.check_stage2(request, entry, &found, need, purpose, &site)?;
+            return Ok(found);
+        }
         let cached = self.tlb.stage2_leaf(vmid, ipa).filter(|hit| !(need.write && hit.perms.clean));
         let found = match cached {
             Some(hit) => hit,
             None => self.walk_stage2(request, entry, ipa, need, &site)?,
         };
-        // S2PTW: CD fetches and stage 1 walks may not touch Device memory (5.2).
-        let device = purpose != Purpose::Client && entry.flag(ste::S2PTW) && entry.s1() && found.perms.device;
-        if !found.perms.allow(need) || device {
-            return Err(self.translation_fault(id::F_PERMISSION, request, &site, entry.stage2_policy()));
-        }
+        self.check_stage2(request, entry, &found, need, purpose, &site)?;
         if cached.is_none() {
             self.tlb.forget_stage2_leaf(vmid, ipa);
             self.tlb.put_stage2_leaf(found);
@@ -75,8 +87,26 @@ impl<B: Bus> Model<B> {
         Ok(found)
     }
 
+    /// Permissions of a stage 2 translation.
+    fn check_stage2(
+        &mut self,
+        request: &Request,
+        entry: &Ste,
+        found: &Stage2Leaf,
+        need: Need,
+        purpose: Purpose,
+        site: &Site,
+    ) -> Result<(), Fault> {
+        // S2PTW: CD fetches and stage 1 walks may not touch Device memory (5.2).
+        let device = purpose != Purpose::Client && entry.flag(ste::S2PTW) && entry.s1() && found.perms.device;
+        if !found.perms.allow(need) || device {
+            return Err(self.translation_fault(id::F_PERMISSION, request, site, entry.stage2_policy()));
+        }
+        Ok(())
+    }
+
     /// Walks the stage 2 tables; faults come in the order of 7.3.22.
-    fn walk_stage2(
+    pub(crate) fn walk_stage2(
         &mut self,
         request: &Request,
         entry: &Ste,
@@ -90,41 +120,32 @@ impl<B: Bus> Model<B> {
         let Some(tables) = tables else {
             return Err(self.translation_fault(id::F_TRANSLATION, request, site, policy));
         };
-        let (mut level, mut table) = match self.tlb.stage2_table(vmid, tables.granule, ipa) {
-            Some(hit) => (hit.level + 1, hit.next),
+        let known = if self.imagining() { None } else { self.tlb.stage2_table(vmid, tables.granule, ipa) };
+        let (mut level, mut table) = match known {
+            Some(hit) => (hit.place.level + 1, hit.next),
             None => (tables.start_level, tables.start_table()),
         };
         loop {
             let at = tables.descriptor(table, level, ipa);
-            let Some(word) = self.bus.read64(at) else { return Err(self.walk_aborted(request, site, at)) };
+            let Some(word) = self.load(at) else { return Err(self.walk_aborted(request, site, at)) };
             let descriptor = tables.decode(word);
-            let log2 = tables.granule.level_shift(level);
-            let base = ipa & !((1 << log2) - 1);
-            let kind = tables.kind(descriptor, level);
-            let low = if kind == Kind::Leaf { log2 } else { tables.granule.shift() };
-            let next = tables.output(descriptor, low);
-            if kind == Kind::Invalid {
-                return Err(self.translation_fault(id::F_TRANSLATION, request, site, policy));
-            }
-            if !fits(next, tables.output_bits) {
-                return Err(self.translation_fault(id::F_ADDR_SIZE, request, site, policy));
-            }
-            if kind == Kind::Table {
-                self.tlb.put_stage2_table(Stage2Table {
-                    vmid,
-                    granule: tables.granule,
-                    level,
-                    base,
-                    log2,
-                    next,
-                });
-                (level, table) = (level + 1, next);
+            let step = tables
+                .step(descriptor, level, ipa)
+                .map_err(|number| self.translation_fault(number, request, site, policy))?;
+            if !step.leaf {
+                self.may_stay_cached(|drop| drop.of_stage2_table(vmid, &step.place));
+                if !self.imagining() {
+                    self.tlb.put_stage2_table(Stage2Table { vmid, place: step.place, next: step.next });
+                }
+                (level, table) = (level + 1, step.next);
                 continue;
             }
             let descriptor = self.stage2_flags(request, entry, &tables, at, descriptor, need, site)?;
             let fwb = entry.flag(ste::S2FWB);
             let perms = Stage2Perms::new(descriptor, entry.s2_dirty_updates(), fwb, &self.profile);
-            return Ok(Stage2Leaf { vmid, granule: tables.granule, level, base, log2, pa: next, perms });
+            let group = tables.contiguous_group(descriptor, &step.place);
+            self.may_stay_cached(|drop| drop.of_stage2_leaf(vmid, &step.place, group));
+            return Ok(Stage2Leaf { vmid, place: step.place, pa: step.next, perms });
         }
     }
 
@@ -152,7 +173,10 @@ impl<B: Bus> Model<B> {
         if need.write && entry.s2_dirty_updates() && leaf2::DBM.is_set(&[descriptor]) {
             updated |= leaf2::S2AP_W.mask();
         }
-        if updated != descriptor && self.bus.write64(at, tables.decode(updated)).is_none() {
+        if updated != descriptor
+            && !self.only_imagining()
+            && self.bus.write64(at, tables.decode(updated)).is_none()
+        {
             return Err(self.walk_aborted(request, site, at));
         }
         Ok(updated)

@@ -39,7 +39,18 @@ pub(crate) fn on_model(profile: Profile, test: impl FnOnce(&ModelMachine)) {
         let index = pool.iter().position(|(other, _)| *other == profile);
         index.map(|index| pool.swap_remove(index).1)
     };
-    let machine = found.unwrap_or_else(|| ModelMachine::new(profile, &streams()));
+    let machine = found.unwrap_or_else(|| {
+        if std::env::var_os("ADV").is_some() {
+            let streams = streams();
+            ModelMachine::adversarial(
+                profile,
+                &streams,
+                smmu_model::Adversity::new(streams.iter().map(|s| (s.get(), None))),
+            )
+        } else {
+            ModelMachine::new(profile, &streams())
+        }
+    });
     machine.trace();
     test(&machine);
     assert_clean(&machine);

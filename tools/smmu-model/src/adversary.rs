@@ -1,0 +1,382 @@
+//! The adversarial setting: an SMMU that behaves as badly as the architecture allows.
+//!
+//! * It may have cached anything that it could reach, whenever it could reach it, and keeps it until a completed
+//!   invalidation that must drop it (`past`, `drops`, `imagine`).
+//! * Of the transactions' permitted outcomes it picks any; [`Model::permitted`] lists them all.
+//! * It takes commands late and acknowledges registers late.
+//!
+//! What it reaches is found from its configuration and from the streams it is told of, not from the transactions that
+//! come: those may come at any time (`reach`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::access::{Access, Fault, Hang, Outcome};
+use crate::bus::Bus;
+use crate::cd::Cd;
+use crate::command::Command;
+use crate::config_cache::Cfgi;
+use crate::drops::{Drop, Drops};
+use crate::imagine::Way;
+use crate::layout::{cr0, gbpa, offset};
+use crate::model::Model;
+use crate::past::Past;
+use crate::regs::StreamTable;
+use crate::ste::Ste;
+use crate::times::{Time, Times};
+use crate::tlb::Tag;
+use crate::tlbi::Tlbi;
+
+/// What the SMMU reads of a structure in one piece (IHI 0070 3.21.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Atomicity {
+    /// An aligned 64-bit word.
+    #[default]
+    Bits64,
+    /// An aligned pair of words.
+    Bits128,
+}
+
+/// How bad it is.
+#[derive(Clone, Debug)]
+pub struct Adversity {
+    /// StreamIDs and SubstreamIDs that transactions may come from.
+    pub streams: Vec<(u32, Option<u32>)>,
+    /// What is read in one piece.
+    pub atomicity: Atomicity,
+    /// Decides what is picked where several outcomes are permitted, and how late commands are taken.
+    pub seed: u64,
+    /// Register reads that go by before a handshake completes.
+    pub lag: u32,
+    /// Contiguous translations survive unless one command covers their whole group (an erratum of some TLBs).
+    pub whole_groups: bool,
+}
+
+impl Adversity {
+    /// Transactions of `streams`, 64-bit atomicity, handshakes that take three reads.
+    #[must_use]
+    pub fn new(streams: impl IntoIterator<Item = (u32, Option<u32>)>) -> Self {
+        Self {
+            streams: streams.into_iter().collect(),
+            atomicity: Atomicity::Bits64,
+            seed: 1,
+            lag: 3,
+            whole_groups: false,
+        }
+    }
+}
+
+/// A configuration whose translations by VA may be in a TLB.
+#[derive(Clone, Debug)]
+pub(crate) struct Donor {
+    pub(crate) entry: Ste,
+    pub(crate) context: Cd,
+    pub(crate) tag: Tag,
+    /// When it could be in use.
+    pub(crate) times: Times,
+}
+
+/// A transaction with more than one permitted outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ambiguity {
+    /// The transaction.
+    pub access: Access,
+    /// What it may do.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// State of the adversarial setting.
+#[derive(Debug)]
+pub(crate) struct Adversary {
+    pub(crate) atomicity: Atomicity,
+    pub(crate) streams: Vec<(u32, Option<u32>)>,
+    pub(crate) whole_groups: bool,
+    pub(crate) past: Past,
+    pub(crate) drops: Drops,
+    /// Stream tables that were in use: since when, until when.
+    pub(crate) roots: Vec<(StreamTable, Time, Time)>,
+    /// When translation was enabled: structures and tables are read at no other time (6.3.9.6).
+    pub(crate) enabled: Times,
+    /// Configurations with stage 2 that could be or could have been in use.
+    pub(crate) stage2: Vec<(Ste, Times)>,
+    /// Configurations with stage 1.
+    pub(crate) stage1: Vec<Donor>,
+    /// Lines of memory that can be read at this moment.
+    pub(crate) reachable: BTreeSet<u64>,
+    /// `stage1` and `stage2` are to be found anew.
+    pub(crate) stale: bool,
+    /// Invalidations that were taken and wait for a CMD_SYNC, with the moment at which they were issued.
+    pending: Vec<(Drop, Time)>,
+    /// When each queue entry was shown to the SMMU.
+    issued: BTreeMap<u64, Time>,
+    /// GBPA before an Update that is under way.
+    pub(crate) gbpa_before: Option<u64>,
+    pub(crate) ambiguities: Vec<Ambiguity>,
+    lag: u32,
+    /// Reads until handshakes complete.
+    waiting: u32,
+    random: u64,
+}
+
+impl Adversary {
+    pub(crate) fn new(adversity: Adversity) -> Self {
+        Self {
+            atomicity: adversity.atomicity,
+            streams: adversity.streams,
+            whole_groups: adversity.whole_groups,
+            past: Past::default(),
+            drops: Drops::default(),
+            roots: Vec::new(),
+            enabled: Times::default(),
+            stage2: Vec::new(),
+            stage1: Vec::new(),
+            reachable: BTreeSet::new(),
+            stale: true,
+            pending: Vec::new(),
+            issued: BTreeMap::new(),
+            gbpa_before: None,
+            ambiguities: Vec::new(),
+            lag: adversity.lag,
+            waiting: 0,
+            random: adversity.seed,
+        }
+    }
+
+    /// A number below `limit` (splitmix64).
+    fn pick(&mut self, limit: usize) -> usize {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % limit.max(1) as u64) as usize
+    }
+
+    /// A queue entry has been shown to the SMMU.
+    pub(crate) fn show(&mut self, index: u64) {
+        let now = self.past.now();
+        self.issued.insert(index, now);
+    }
+
+    /// An invalidation was taken from a queue entry.
+    pub(crate) fn take(&mut self, what: Drop, index: u64) {
+        let issued = self.issued.get(&index).copied().unwrap_or(self.past.now());
+        self.pending.push((what, issued));
+    }
+
+    /// A CMD_SYNC completes: so do the invalidations before it.
+    pub(crate) fn complete(&mut self) {
+        let done = self.past.tick();
+        let everything = |wanted: fn(&Drop) -> bool| {
+            self.pending.iter().filter(|(what, _)| wanted(what)).map(|(_, issued)| *issued).max()
+        };
+        let configuration = everything(|what| matches!(what, Drop::Config(Cfgi::Range { range: 31, .. })));
+        let el1 = everything(|what| matches!(what, Drop::Tlb(Tlbi::NsnhAll, _)));
+        let el2 = everything(|what| matches!(what, Drop::Tlb(Tlbi::El2All, _)));
+        let used_el2 = self.stage1.iter().any(|d| d.tag.world != crate::tlb::World::El1);
+        self.stale |= !self.pending.is_empty();
+        for (what, issued) in self.pending.drain(..) {
+            self.drops.push(what, issued, done);
+        }
+        // After an invalidation of everything nothing older can matter.
+        if let (Some(configuration), Some(el1)) = (configuration, el1)
+            && (el2.is_some() || !used_el2)
+        {
+            let issued = configuration.min(el1).min(el2.unwrap_or(Time::MAX));
+            self.past.forget(issued);
+            self.roots.retain(|(_, _, until)| *until > issued);
+            self.drops.clear();
+        }
+    }
+}
+
+impl<B: Bus> Model<B> {
+    /// An SMMU out of reset that behaves as badly as the architecture allows.
+    #[must_use]
+    pub fn adversarial(profile: crate::Profile, bus: B, adversity: Adversity) -> Self {
+        let mut model = Self::new(profile, bus);
+        model.adversary = Some(Box::new(Adversary::new(adversity)));
+        model
+    }
+
+    /// A barrier: all stores made so far have reached memory. Does nothing in the plain setting.
+    pub fn barrier(&mut self) {
+        self.look(true);
+    }
+
+    /// Two adjacent words are about to be stored as one. Does nothing in the plain setting.
+    pub fn before_pair(&mut self) {
+        self.look(false);
+    }
+
+    /// Two adjacent words at `at`, which is 16-byte aligned, have just been stored as one. Does nothing in the plain
+    /// setting.
+    pub fn stored_pair(&mut self, at: u64) {
+        let (bus, adversary) = (&self.bus, &mut self.adversary);
+        if let Some(adversary) = adversary {
+            let changed = adversary.past.look_at_pair(bus, at);
+            adversary.stale |= changed;
+            self.reach();
+        }
+    }
+
+    /// Time passes: commands are taken, handshakes complete. Does nothing in the plain setting.
+    pub fn tick(&mut self) {
+        let Some(adversary) = &mut self.adversary else { return };
+        let most = 1 + adversary.pick(4);
+        if adversary.waiting > 0 {
+            adversary.waiting -= 1;
+            if adversary.waiting == 0 {
+                self.answer();
+            }
+        }
+        self.take_commands(most);
+    }
+
+    /// Memory has been given back to whoever hands it out. Complains if the SMMU may still read it: through a structure
+    /// or a table that is cached, or that still says so. Does nothing in the plain setting.
+    pub fn freed(&mut self, at: u64, bytes: u64) {
+        self.look(false);
+        self.reach_again();
+        let Some(adversary) = &self.adversary else { return };
+        let end = at.saturating_add(bytes);
+        if let Some(line) = adversary.reachable.range((at & !63)..end).next() {
+            self.complain(format!(
+                "memory at {at:#x} ({bytes:#x} bytes) was freed while the SMMU may still read it, at {line:#x} \
+                 (3.21.3, 4.4)"
+            ));
+        }
+    }
+
+    /// Looks at memory, if the setting asks for it.
+    pub(crate) fn look(&mut self, barrier: bool) {
+        let (bus, adversary) = (&self.bus, &mut self.adversary);
+        if let Some(adversary) = adversary {
+            let changed = adversary.past.look(bus, barrier);
+            adversary.stale |= changed;
+            self.reach();
+        }
+    }
+
+    /// Whether a handshake completes at once.
+    pub(crate) fn answers(&mut self, hang: Hang) -> bool {
+        if self.hang == hang {
+            return false;
+        }
+        match &mut self.adversary {
+            Some(adversary) if adversary.lag > 0 => {
+                adversary.waiting = adversary.lag;
+                false
+            }
+            _ => true,
+        }
+    }
+
+    /// Completes the handshakes that wait.
+    pub(crate) fn answer(&mut self) {
+        if self.hang != Hang::Cr0Ack {
+            self.regs.put(offset::IRQ_CTRLACK, self.regs.get(offset::IRQ_CTRL));
+            self.update_cr0();
+        }
+        if self.hang != Hang::Gbpa {
+            let value = self.regs.get(offset::GBPA) & !gbpa::UPDATE.mask();
+            self.regs.put(offset::GBPA, value);
+            if let Some(adversary) = &mut self.adversary {
+                adversary.gbpa_before = None;
+            }
+        }
+    }
+
+    /// Notes which Stream tables are in use: one that is being enabled already is, one that is being disabled still is.
+    pub(crate) fn note_roots(&mut self) {
+        let table = self.regs.stream_table(&self.profile);
+        let on = cr0::SMMUEN.of(self.regs.get(offset::CR0) | self.regs.get(offset::CR0ACK)) != 0;
+        let Some(adversary) = &mut self.adversary else { return };
+        let now = adversary.past.tick();
+        let open = adversary.roots.last_mut().filter(|(_, _, until)| *until == Time::MAX);
+        match (open, on) {
+            (None, true) => adversary.roots.push((table, now, Time::MAX)),
+            (Some(root), false) => root.2 = now,
+            _ => {}
+        }
+        adversary.enabled =
+            Times::union(adversary.roots.iter().map(|(_, from, until)| (*from, *until)).collect());
+        adversary.stale = true;
+    }
+
+    /// A command is executed by an adversarial SMMU; `false` if it is not one that such an SMMU puts off.
+    pub(crate) fn put_off(&mut self, command: &Command, index: u64) -> bool {
+        let what = match command {
+            Command::Cfgi(cfgi) => Drop::Config(*cfgi),
+            Command::Tlbi(tlbi) => Drop::Tlb(tlbi.clone(), self.tlbi_rules()),
+            _ => return false,
+        };
+        match &mut self.adversary {
+            Some(adversary) => {
+                adversary.take(what, index);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Everything that the architecture permits a transaction to do at this moment, or nothing in the plain setting.
+    /// Whether and where a fault is recorded is left open (`recorded` is false, `stall` absent).
+    pub fn permitted(&mut self, access: &Access) -> Vec<Outcome> {
+        if self.adversary.is_none() {
+            return Vec::new();
+        }
+        self.ways(access).into_iter().map(|(outcome, _)| outcome).collect()
+    }
+
+    /// Transactions since the last call that had more than one permitted outcome.
+    pub fn ambiguities(&mut self) -> Vec<Ambiguity> {
+        self.adversary.as_mut().map_or_else(Vec::new, |adversary| std::mem::take(&mut adversary.ambiguities))
+    }
+
+    /// Outcomes that are permitted now, and for each a way to it.
+    fn ways(&mut self, access: &Access) -> Vec<(Outcome, Vec<crate::world::Choice>)> {
+        if let Some(adversary) = &mut self.adversary {
+            let stream = (access.sid, access.ssid);
+            if !adversary.streams.contains(&stream) {
+                adversary.streams.push(stream);
+                adversary.stale = true;
+            }
+        }
+        self.look(false);
+        let now = self.now();
+        let mut outcomes: Vec<(Outcome, Vec<_>)> = Vec::new();
+        for Way { result, times, path } in self.every_way(|model| model.translate(access)) {
+            let outcome = match result {
+                Ok(pa) => Outcome::Passed { pa },
+                Err(fault) => Outcome::Aborted(Fault { recorded: false, stall: None, ..fault }),
+            };
+            if times.contains(now) && !outcomes.iter().any(|(other, _)| *other == outcome) {
+                outcomes.push((outcome, path));
+            }
+        }
+        outcomes
+    }
+
+    /// Does one of the things that a transaction may do.
+    pub(crate) fn perform(&mut self, access: &Access) -> Result<u64, Fault> {
+        if self.adversary.is_none() {
+            return self.translate(access);
+        }
+        let ways = self.ways(access);
+        let Some(adversary) = &mut self.adversary else { return Err(Fault::SILENT) };
+        let chosen = adversary.pick(ways.len());
+        if ways.len() > 1 {
+            let outcomes = ways.iter().map(|(outcome, _)| *outcome).collect();
+            adversary.ambiguities.push(Ambiguity { access: *access, outcomes });
+        }
+        match ways.get(chosen) {
+            Some((_, path)) => {
+                let path = path.clone();
+                self.really(&path, |model| model.translate(access))
+            }
+            None => {
+                self.complain(format!("{access:?} has no permitted outcome: a mistake of the model"));
+                Err(Fault::SILENT)
+            }
+        }
+    }
+}
