@@ -6,13 +6,15 @@
 
 mod allocator;
 mod error;
+mod landing;
 mod model;
 mod qemu;
 mod ram;
 mod watched;
 
 pub use error::MachineError;
-pub use model::{Landing, ModelMachine};
+pub use landing::Landing;
+pub use model::ModelMachine;
 pub use qemu::QemuMachine;
 pub use ram::{GuestRam, RamError};
 pub use watched::{Watched, Write};
@@ -34,6 +36,16 @@ pub trait Machine: Mmio + Memory + Clock {
     /// # Errors
     /// There is no such device, or the machine has failed. A terminated access is no error.
     fn dma_invert(&self, device: usize, iova: u64) -> Result<(), MachineError>;
+
+    /// Everything that the architecture permits a read or a write of `device` at `iova` to do at this moment. `None` if
+    /// the machine cannot tell; then only what [`Machine::dma_invert`] does is known.
+    ///
+    /// # Errors
+    /// There is no such device.
+    fn permitted(&self, device: usize, iova: u64, write: bool) -> Result<Option<Vec<Landing>>, MachineError> {
+        let _ = (device, iova, write);
+        Ok(None)
+    }
 
     /// The first thing that broke, if anything did: registers read as ones from then on.
     fn failure(&self) -> Option<MachineError>;

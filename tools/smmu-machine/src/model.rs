@@ -1,8 +1,8 @@
 //! The software model as a machine.
 
 use crate::ram::{GuestRam, OwnWords, Words};
-use crate::{Machine, MachineError};
-use smmu_model::{Access, Adversity, Ambiguity, Bus, Hang, Model, Outcome, Profile, Trace, Width};
+use crate::{Landing, Machine, MachineError};
+use smmu_model::{Access, Adversity, Bus, Hang, Model, Profile, Trace, Width};
 use smmu_regs::platform::{
     AllocationError, Atomicity, Clock, Dword, Memory, MemoryError, Mmio, Pages, RegisterOffset,
 };
@@ -126,23 +126,6 @@ impl ModelMachine {
         self.model().set_hang(hang);
     }
 
-    /// Everything that the architecture permits an access of a device to do at this moment, or nothing if the model is
-    /// not adversarial.
-    ///
-    /// # Errors
-    /// There is no such device.
-    pub fn permitted(&self, device: usize, iova: u64, write: bool) -> Result<Vec<Landing>, MachineError> {
-        let access = Access { write, ..self.access(device, iova)? };
-        let outcomes = self.model().permitted(&access);
-        Ok(outcomes.iter().map(Landing::from).collect())
-    }
-
-    /// Accesses since the last call that could have done more than one thing. A test that expects one outcome and asks
-    /// for it while another is permitted has found a mistake, whichever it saw.
-    pub fn ambiguities(&self) -> Vec<Ambiguity> {
-        self.model().ambiguities()
-    }
-
     fn access(&self, device: usize, iova: u64) -> Result<Access, MachineError> {
         let devices = self.streams.len();
         let stream = self.streams.get(device).ok_or(MachineError::Device { device, devices })?;
@@ -159,27 +142,6 @@ impl ModelMachine {
     /// What the model consumed and recorded since the last call.
     pub fn trace(&self) -> Vec<Trace> {
         self.model().trace()
-    }
-}
-
-/// Where an access went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Landing {
-    /// To this physical address.
-    At(PhysAddr),
-    /// Nowhere.
-    Terminated {
-        /// Number of the event (IHI 0070 7.3) that it raises, recorded or not.
-        event: Option<u8>,
-    },
-}
-
-impl From<&Outcome> for Landing {
-    fn from(outcome: &Outcome) -> Self {
-        match outcome {
-            Outcome::Passed { pa } => Self::At(PhysAddr::new(*pa)),
-            Outcome::Aborted(fault) => Self::Terminated { event: fault.event },
-        }
     }
 }
 
@@ -283,7 +245,12 @@ impl Clock for ModelMachine {
 
 impl Machine for ModelMachine {
     fn name(&self) -> String {
-        format!("software model, profile \"{}\"", self.model().profile().name)
+        let setting = match (self.adversarial, self.atomicity) {
+            (false, _) => "",
+            (true, Atomicity::Bits128) => ", adversarial, 128-bit atoms",
+            (true, _) => ", adversarial",
+        };
+        format!("software model, profile \"{}\"{setting}", self.model().profile().name)
     }
 
     fn devices(&self) -> Vec<StreamId> {
@@ -297,6 +264,14 @@ impl Machine for ModelMachine {
         let value = model.dma_read32(&read).unwrap_or(0);
         let _terminated = model.dma_write32(&Access { write: true, ..read }, !value);
         Ok(())
+    }
+
+    fn permitted(&self, device: usize, iova: u64, write: bool) -> Result<Option<Vec<Landing>>, MachineError> {
+        let access = Access { write, ..self.access(device, iova)? };
+        if !self.adversarial {
+            return Ok(None);
+        }
+        Ok(Some(self.model().permitted(&access).iter().map(Landing::from).collect()))
     }
 
     fn failure(&self) -> Option<MachineError> {

@@ -6,14 +6,15 @@ mod support;
 
 use smmu_machine::Machine;
 use smmu_model::Profile;
-use smmu_regs::platform::Pages;
+use smmu_regs::platform::{Atomicity, Pages};
 use smmu_regs::registers::StrtabBase;
 use smmu_regs::{PhysAddr, StreamId};
 use smmu_ste::table::Progress;
 use smmu_ste::update::{Step, UpdatePlan};
 use smmu_ste::{Ste, SteConfig};
 use support::{
-    Bench, PAGE, Place, Seen, Setup, Space1, Space2, TIMEOUT, dma, nested, on_models, on_qemu, streams,
+    Bench, PAGE, Place, Seen, Setup, Space1, Space2, TIMEOUT, dma, nested, on_models, on_qemu, outcomes,
+    streams,
 };
 
 /// An entry and what a device reaches through it.
@@ -160,14 +161,14 @@ fn carried_out(machine: &dyn Machine) {
             .streams
             .set(&bench.p, &mut bench.queue, STREAM, &target, TIMEOUT, |progress| {
                 if let Progress::Stored(_) | Progress::Synchronized(..) = progress {
-                    seen.push(dma(machine, 0, iova, places));
+                    seen.extend(outcomes(machine, 0, iova, places));
                 }
             })
             .unwrap();
         let what = stage.what(from, to);
         let allowed = stage.allowed(from, to, &updated.plan);
         assert!(seen.iter().all(|one| allowed.contains(one)), "{what}: {seen:?}");
-        assert_eq!(seen.len(), 2 * updated.plan.steps().count());
+        assert!(seen.len() >= 2 * updated.plan.steps().count());
         assert_eq!(updated.plan.is_empty(), from == to, "{what}");
         assert_eq!(updated.receipt.is_some(), from != to, "{what}");
         // The old entry's translations are another tag's: they may not serve the new one.
@@ -246,8 +247,12 @@ fn which_are_hitless(machine: &dyn Machine) {
             expected.extend([(s1, s2), (s2, s1)]);
         }
     }
-    for (a, b) in [("S2a", "S2b"), ("S2a", "nested"), ("S2b", "nested")] {
+    for (a, b) in [("S2a", "nested"), ("S2b", "nested")] {
         expected.extend([(a, b), (b, a)]);
+    }
+    // Words 2 and 3 alone are one atom where atoms have 128 bits.
+    if machine.atomicity() == Atomicity::Bits64 {
+        expected.extend([("S2a", "S2b"), ("S2b", "S2a")]);
     }
     expected.sort_unstable();
     assert_eq!(breaks, expected, "{}", machine.name());
@@ -269,7 +274,8 @@ fn a_wrong_order_is_noticed(machine: &dyn Machine) {
     // A change that is not followed by an invalidation is not seen.
     stage.reset(1);
     stage.store(&s2a);
-    assert_eq!(stage.dma(), Seen::At("bypass"), "{}: it caches nothing", machine.name());
+    let seen = outcomes(machine, 0, stage.iova + OFFSET, &stage.places);
+    assert!(seen.contains(&Seen::At("bypass")), "{}: it caches nothing", machine.name());
     stage.finish();
 }
 

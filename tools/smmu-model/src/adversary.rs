@@ -15,7 +15,7 @@ use crate::bus::Bus;
 use crate::cd::Cd;
 use crate::command::Command;
 use crate::config_cache::Cfgi;
-use crate::drops::{Drop, Drops};
+use crate::drops::{BATCH, Drop, Drops};
 use crate::imagine::Way;
 use crate::layout::{cr0, gbpa, offset};
 use crate::model::Model;
@@ -75,15 +75,6 @@ pub(crate) struct Donor {
     pub(crate) times: Times,
 }
 
-/// A transaction with more than one permitted outcome.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ambiguity {
-    /// The transaction.
-    pub access: Access,
-    /// What it may do.
-    pub outcomes: Vec<Outcome>,
-}
-
 /// State of the adversarial setting.
 #[derive(Debug)]
 pub(crate) struct Adversary {
@@ -110,7 +101,6 @@ pub(crate) struct Adversary {
     issued: BTreeMap<u64, Time>,
     /// GBPA before an Update that is under way.
     pub(crate) gbpa_before: Option<u64>,
-    pub(crate) ambiguities: Vec<Ambiguity>,
     lag: u32,
     /// Reads until handshakes complete.
     waiting: u32,
@@ -134,7 +124,6 @@ impl Adversary {
             pending: Vec::new(),
             issued: BTreeMap::new(),
             gbpa_before: None,
-            ambiguities: Vec::new(),
             lag: adversity.lag,
             waiting: 0,
             random: adversity.seed,
@@ -164,7 +153,7 @@ impl Adversary {
 
     /// A CMD_SYNC completes: so do the invalidations before it.
     pub(crate) fn complete(&mut self) {
-        let done = self.past.tick();
+        let start = self.past.pass(BATCH);
         let everything = |wanted: fn(&Drop) -> bool| {
             self.pending.iter().filter(|(what, _)| wanted(what)).map(|(_, issued)| *issued).max()
         };
@@ -173,9 +162,7 @@ impl Adversary {
         let el2 = everything(|what| matches!(what, Drop::Tlb(Tlbi::El2All, _)));
         let used_el2 = self.stage1.iter().any(|d| d.tag.world != crate::tlb::World::El1);
         self.stale |= !self.pending.is_empty();
-        for (what, issued) in self.pending.drain(..) {
-            self.drops.push(what, issued, done);
-        }
+        self.drops.push(start, std::mem::take(&mut self.pending));
         // After an invalidation of everything nothing older can matter.
         if let (Some(configuration), Some(el1)) = (configuration, el1)
             && (el2.is_some() || !used_el2)
@@ -327,11 +314,6 @@ impl<B: Bus> Model<B> {
         self.ways(access).into_iter().map(|(outcome, _)| outcome).collect()
     }
 
-    /// Transactions since the last call that had more than one permitted outcome.
-    pub fn ambiguities(&mut self) -> Vec<Ambiguity> {
-        self.adversary.as_mut().map_or_else(Vec::new, |adversary| std::mem::take(&mut adversary.ambiguities))
-    }
-
     /// Outcomes that are permitted now, and for each a way to it.
     fn ways(&mut self, access: &Access) -> Vec<(Outcome, Vec<crate::world::Choice>)> {
         if let Some(adversary) = &mut self.adversary {
@@ -364,10 +346,6 @@ impl<B: Bus> Model<B> {
         let ways = self.ways(access);
         let Some(adversary) = &mut self.adversary else { return Err(Fault::SILENT) };
         let chosen = adversary.pick(ways.len());
-        if ways.len() > 1 {
-            let outcomes = ways.iter().map(|(outcome, _)| *outcome).collect();
-            adversary.ambiguities.push(Ambiguity { access: *access, outcomes });
-        }
         match ways.get(chosen) {
             Some((_, path)) => {
                 let path = path.clone();

@@ -23,7 +23,7 @@ impl<B: Bus> Model<B> {
         pa: u64,
         through: &Times,
     ) {
-        let Some(adversary) = &self.adversary else { return };
+        let Some(adversary) = &mut self.adversary else { return };
         let versions = adversary.past.versions(pa);
         let Some((new, earlier)) = versions.split_last() else { return };
         let new = tables.decode(new.value);

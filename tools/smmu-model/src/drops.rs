@@ -3,6 +3,10 @@
 //! A command takes effect at some moment between the register write that showed it to the SMMU and the completion of the
 //! CMD_SYNC behind it. So what could be read before the former is gone with the latter; what could be read later may
 //! have been cached after the command had done its work (IHI 0070 4.3, 4.4, 4.7.3).
+//!
+//! Commands between two CMD_SYNCs take effect in any order. So what was made from a cached entry (a combined translation
+//! from one of stage 2, a leaf from the table above it) before that was dropped is itself gone only if one command drops
+//! both, or if a later CMD_SYNC has completed one that drops it.
 
 use crate::config_cache::Cfgi;
 use crate::times::{Time, Times};
@@ -60,34 +64,67 @@ impl Drop {
     }
 }
 
-/// An invalidation that has been completed.
+/// Invalidations that one CMD_SYNC completed.
 #[derive(Clone, Debug)]
-struct Done {
-    what: Drop,
-    issued: Time,
-    done: Time,
+struct Batch {
+    /// The moments from here on, [`BATCH`] of them, belong to it.
+    start: Time,
+    /// What, and when it was issued.
+    commands: Vec<(Drop, Time)>,
+    /// The moment `start + n` stands for: when the commands of set `n` have all taken effect.
+    sets: Vec<Vec<usize>>,
+}
+
+/// Moments that the completion of a batch takes.
+pub(crate) const BATCH: Time = 1 << 20;
+
+impl Batch {
+    /// The set that a moment stands for.
+    fn set(&self, time: Time) -> Option<&Vec<usize>> {
+        time.checked_sub(self.start).and_then(|number| self.sets.get(number as usize))
+    }
+
+    /// The moment that stands for `set`.
+    fn moment(&mut self, set: Vec<usize>) -> Time {
+        let known = self.sets.iter().position(|other| *other == set);
+        let number = known.unwrap_or_else(|| {
+            self.sets.push(set);
+            self.sets.len() - 1
+        });
+        self.start + number as Time
+    }
 }
 
 /// All of them, oldest first.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Drops(Vec<Done>);
+pub(crate) struct Drops(Vec<Batch>);
 
 impl Drops {
-    /// An invalidation issued at `issued` is complete now.
-    pub(crate) fn push(&mut self, what: Drop, issued: Time, done: Time) {
-        self.0.push(Done { what, issued, done });
+    /// Invalidations are complete; the [`BATCH`] moments from `start` on are theirs.
+    pub(crate) fn push(&mut self, start: Time, commands: Vec<(Drop, Time)>) {
+        self.0.push(Batch { start, commands, sets: Vec::new() });
     }
 
     /// When a copy of what could be read at `readable` may be in a cache: from each moment at which it could be read
     /// until the first completion of an invalidation that `drops` it and was issued when it could not be read any more.
-    pub(crate) fn cached(&self, readable: &Times, drops: impl Fn(&Drop) -> bool) -> Times {
-        let held = readable.intervals().map(|(from, until)| {
-            // Completions are in order, so those that came before `until` are at the front.
-            let start = self.0.partition_point(|d| d.done < until);
-            let end = self.0.iter().skip(start).find(|d| d.issued >= until && drops(&d.what));
-            (from, end.map_or(Time::MAX, |d| d.done))
-        });
-        Times::union(held.collect())
+    pub(crate) fn cached(&mut self, readable: &Times, drops: impl Fn(&Drop) -> bool) -> Times {
+        let mut held = Vec::new();
+        for (from, until) in readable.intervals() {
+            // Batches are in order, so those that were complete before `until` are at the front.
+            let first = self.0.partition_point(|batch| batch.start + BATCH <= until);
+            let end = self.0.iter_mut().skip(first).find_map(|batch| {
+                let with_its_source = batch.set(until);
+                let enough = |(number, (what, issued)): &(usize, &(Drop, Time))| {
+                    (*issued >= until || with_its_source.is_some_and(|set| set.contains(number)))
+                        && drops(what)
+                };
+                let set: Vec<usize> =
+                    batch.commands.iter().enumerate().filter(enough).map(|(number, _)| number).collect();
+                if set.is_empty() { None } else { Some(batch.moment(set)) }
+            });
+            held.push((from, end.unwrap_or(Time::MAX)));
+        }
+        Times::union(held)
     }
 
     /// Forgets all: nothing that they dropped is remembered any more.

@@ -108,7 +108,7 @@ impl<B: Bus> Model<B> {
 
     /// What was read last may be kept, and used until a command that drops it.
     pub(crate) fn may_stay_cached(&mut self, drops: impl Fn(&Drop) -> bool) {
-        if let (Some(world), Some(adversary)) = (&mut self.world, &self.adversary) {
+        if let (Some(world), Some(adversary)) = (&mut self.world, &mut self.adversary) {
             world.times = adversary.drops.cached(&world.times, drops);
         }
     }
@@ -161,7 +161,7 @@ impl<B: Bus> Model<B> {
             let found = self.atom(first, pair.len(), &through)?;
             let drops = &drops;
             let usable = found.into_iter().filter_map(|(values, readable)| {
-                let adversary = self.adversary.as_ref()?;
+                let adversary = self.adversary.as_mut()?;
                 let times = adversary.drops.cached(&readable, drops).and(&together);
                 (!times.is_empty()).then_some((values, times))
             });

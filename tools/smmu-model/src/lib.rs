@@ -54,7 +54,7 @@ mod walk2;
 mod world;
 
 pub use access::{Access, Class, Fault, Hang, Irq, Outcome, Trace, Width};
-pub use adversary::{Adversity, Ambiguity, Atomicity};
+pub use adversary::{Adversity, Atomicity};
 pub use bus::Bus;
 pub use field::Field;
 pub use model::Model;

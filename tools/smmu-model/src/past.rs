@@ -66,6 +66,13 @@ impl Past {
         self.now
     }
 
+    /// Lets `moments` pass, and says which was the first.
+    pub(crate) fn pass(&mut self, moments: Time) -> Time {
+        let first = self.now + 1;
+        self.now += moments;
+        first
+    }
+
     /// Looks at all watched memory. `barrier`: all stores made so far have reached memory. Returns whether anything
     /// has changed since the last look.
     pub(crate) fn look<B: Bus>(&mut self, bus: &B, barrier: bool) -> bool {

@@ -197,7 +197,7 @@ impl<B: Bus> Model<B> {
             if touched == now {
                 self.check_replacement(tables, owner, &place, pa + offset, &visit.times);
             }
-            let Some(adversary) = self.adversary.as_ref().filter(|_| visit.level < 3) else { continue };
+            let Some(adversary) = self.adversary.as_mut().filter(|_| visit.level < 3) else { continue };
             for version in adversary.past.versions(pa + offset) {
                 let readable = version.times().and(&visit.times).and(&adversary.enabled);
                 if let Ok(step) = tables.step(tables.decode(version.value), visit.level, input)

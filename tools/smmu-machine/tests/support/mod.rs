@@ -8,13 +8,13 @@ mod dma;
 mod spaces;
 
 pub(crate) use bench::{Bench, INSTANCE, Setup, bases};
-pub(crate) use dma::{Place, Seen, dma, lands};
+pub(crate) use dma::{Place, Seen, dma, lands, may_land, outcomes, tells_all};
 pub(crate) use spaces::{PAGE, RW, Space1, Space2, nested, range, reclaim_now};
 
 pub(crate) use smmu_machine::{Watched, Write};
 
 use smmu_machine::{Machine, ModelMachine, QemuMachine};
-use smmu_model::Profile;
+use smmu_model::{Adversity, Atomicity, Profile};
 use smmu_regs::StreamId;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -28,34 +28,49 @@ pub(crate) fn streams() -> Vec<StreamId> {
 }
 
 /// Models that no test uses at the moment: making one takes half a second in a debug build.
-static POOL: Mutex<Vec<(Profile, ModelMachine)>> = Mutex::new(Vec::new());
+static POOL: Mutex<Vec<(Profile, Setting, ModelMachine)>> = Mutex::new(Vec::new());
 
-/// Runs `test` on a model of `profile` with the usual devices, and looks at what the model has to say. The model is as
-/// reset leaves it, or as a driver leaves it that shut it down.
-pub(crate) fn on_model(profile: Profile, test: impl FnOnce(&ModelMachine)) {
+/// How a model behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Setting {
+    /// As one real SMMU might: its caches are filled by transactions, commands are taken at once.
+    Plain,
+    /// As badly as the architecture allows an SMMU to be that reads so many bits at once.
+    Adversarial(Atomicity),
+}
+
+/// All settings.
+const SETTINGS: [Setting; 3] =
+    [Setting::Plain, Setting::Adversarial(Atomicity::Bits64), Setting::Adversarial(Atomicity::Bits128)];
+
+/// Runs `test` on a model of `profile` with the usual devices in each setting, and looks at what the model has to say.
+/// The model is as reset leaves it, or as a driver leaves it that shut it down.
+pub(crate) fn on_model(profile: Profile, test: impl Fn(&ModelMachine)) {
+    for setting in SETTINGS {
+        on_model_as(setting, profile, &test);
+    }
+}
+
+/// Runs `test` on a model of `profile` in one setting.
+pub(crate) fn on_model_as(setting: Setting, profile: Profile, test: impl FnOnce(&ModelMachine)) {
     let pool = || POOL.lock().unwrap_or_else(PoisonError::into_inner);
     let found = {
         let mut pool = pool();
-        let index = pool.iter().position(|(other, _)| *other == profile);
-        index.map(|index| pool.swap_remove(index).1)
+        let index = pool.iter().position(|(other, as_set, _)| (*other, *as_set) == (profile, setting));
+        index.map(|index| pool.swap_remove(index).2)
     };
-    let machine = found.unwrap_or_else(|| {
-        if std::env::var_os("ADV").is_some() {
-            let streams = streams();
-            ModelMachine::adversarial(
-                profile,
-                &streams,
-                smmu_model::Adversity::new(streams.iter().map(|s| (s.get(), None))),
-            )
-        } else {
-            ModelMachine::new(profile, &streams())
+    let machine = found.unwrap_or_else(|| match setting {
+        Setting::Plain => ModelMachine::new(profile, &streams()),
+        Setting::Adversarial(atomicity) => {
+            let adversity = Adversity::new(streams().iter().map(|stream| (stream.get(), None)));
+            ModelMachine::adversarial(profile, &streams(), Adversity { atomicity, ..adversity })
         }
     });
     machine.trace();
     test(&machine);
     assert_clean(&machine);
     // Only after a test that succeeded.
-    pool().push((profile, machine));
+    pool().push((profile, setting, machine));
 }
 
 /// Runs `test` on a model of each of `profiles`.
