@@ -5,7 +5,7 @@ use smmu_inspect::eval;
 use smmu_inspect::report::Report;
 use smmu_inspect::{decode, demo};
 use smmu_machine::{Machine, ModelMachine, QemuMachine};
-use smmu_model::Profile;
+use smmu_model::{Adversity, Atomicity, Profile};
 use smmu_regs::StreamId;
 use smmu_regs::caps::IdRegisters;
 use smmu_regs::registers::{Aidr, Idr0, Idr1, Idr3, Idr5, Iidr};
@@ -42,6 +42,9 @@ struct DemoArgs {
     /// Which SMMU the model is.
     #[arg(long, value_enum, default_value_t = ModelProfile::Maximum)]
     profile: ModelProfile,
+    /// How the model behaves.
+    #[arg(long, value_enum, default_value_t = Setting::Plain)]
+    setting: Setting,
     /// Prints JSON lines.
     #[arg(long)]
     json: bool,
@@ -67,6 +70,17 @@ enum ModelProfile {
     Mmu600,
     /// An Arm MMU-700 r1p1.
     Mmu700,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Setting {
+    /// As one real SMMU might.
+    Plain,
+    /// As badly as the architecture allows; each DMA must have one permitted outcome, the right one.
+    Adversarial,
+    /// The same, but it reads 128 bits at once, not 64.
+    #[value(name = "adversarial-128")]
+    Adversarial128,
 }
 
 #[derive(Debug, Args)]
@@ -170,7 +184,16 @@ fn run_demo(args: &DemoArgs) -> Result<bool, Failure> {
                 ModelProfile::Mmu600 => Profile::mmu600(),
                 ModelProfile::Mmu700 => Profile::mmu700_r1p1(),
             };
-            Box::new(ModelMachine::new(profile, &STREAMS.map(StreamId::new)))
+            let streams = STREAMS.map(StreamId::new);
+            let adversity = Adversity::new(STREAMS.map(|stream| (stream, None)));
+            Box::new(match args.setting {
+                Setting::Plain => ModelMachine::new(profile, &streams),
+                Setting::Adversarial => ModelMachine::adversarial(profile, &streams, adversity),
+                Setting::Adversarial128 => {
+                    let adversity = Adversity { atomicity: Atomicity::Bits128, ..adversity };
+                    ModelMachine::adversarial(profile, &streams, adversity)
+                }
+            })
         }
         Kind::Qemu => {
             if io::stderr().is_terminal() {

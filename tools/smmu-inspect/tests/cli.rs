@@ -21,10 +21,12 @@ fn demo(args: &[&str]) -> (String, Option<i32>) {
 
 #[test]
 fn the_demo_passes_on_every_profile_of_the_model() {
-    for profile in ["maximum", "non-coherent", "qemu", "mmu600", "mmu700"] {
-        let (last, code) = demo(&["demo", "--profile", profile]);
-        assert!(last.ends_with(" passed, 0 failed"), "{profile}: {last}");
-        assert_eq!(code, Some(0), "{profile}");
+    for setting in ["plain", "adversarial", "adversarial-128"] {
+        for profile in ["maximum", "non-coherent", "qemu", "mmu600", "mmu700"] {
+            let (last, code) = demo(&["demo", "--profile", profile, "--setting", setting]);
+            assert!(last.ends_with(" passed, 0 failed"), "{profile}, {setting}: {last}");
+            assert_eq!(code, Some(0), "{profile}, {setting}");
+        }
     }
 }
 

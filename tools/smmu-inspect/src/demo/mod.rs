@@ -4,7 +4,6 @@
 //! do DMA before, between and after, and holds the outcome against what it must be.
 
 mod bench;
-mod dma;
 mod guest;
 mod scenes;
 

@@ -2,11 +2,11 @@
 
 use super::DemoError;
 use super::bench::{Bench, DemoDriver, Writes, is_fault};
-use super::dma::{Place, Seen};
 use super::guest::GuestMemory;
 use io_pgtable_lpae::{Attributes, Gather, MemoryType, PageTable, Regime, TableConfig};
 use kernel_driver::{Config, Domain, DomainKind, Driver};
 use smmu_cmds::event::{Event, EventKind, FaultKind};
+use smmu_machine::dma::{Place, Seen};
 use smmu_machine::{MachineError, Watched};
 use smmu_regs::caps::Hints;
 use smmu_regs::platform::{Memory, Pages};
