@@ -211,6 +211,7 @@ fn a_full_queue_waits_until_there_is_room() {
             });
             let mut bench = Bench::on(platform, machine, setup(2));
             machine.set_hang(Hang::CommandQueue);
+            waits.set(0);
             for filled in 0..4 {
                 bench.queue.push(&bench.p, &GOOD, TIMEOUT).unwrap();
                 assert_eq!(waits.get(), 0, "there was room for {filled} and one more");

@@ -204,7 +204,8 @@ fn an_smmu_whose_command_queue_stopped_is_taken_over() {
         let mut bench = Bench::new(machine, Setup::default());
         bench.queue.push_raw(&p, &RawCommand::from_words([0xff, 0]), TIMEOUT).unwrap();
         bench.queue.ring(&p);
-        assert!(active_errors(&p).cmdq_err(), "{}", machine.name());
+        // The SMMU takes its time.
+        assert!((0..100).any(|_| active_errors(&p).cmdq_err()), "{}", machine.name());
         // Its memory is never given back: nobody knows where it is.
         let mut bench = Bench::new(machine, Setup::default());
         assert_eq!(active_errors(&p).into_bits(), 0);

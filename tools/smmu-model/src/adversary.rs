@@ -45,7 +45,7 @@ pub struct Adversity {
     pub atomicity: Atomicity,
     /// Decides what is picked where several outcomes are permitted, and how late commands are taken.
     pub seed: u64,
-    /// Register reads that go by before a handshake completes.
+    /// Register reads that go by before a handshake completes, or before commands are taken after a doorbell.
     pub lag: u32,
     /// Contiguous translations survive unless one command covers their whole group (an erratum of some TLBs).
     pub whole_groups: bool,
@@ -104,6 +104,8 @@ pub(crate) struct Adversary {
     lag: u32,
     /// Reads until handshakes complete.
     waiting: u32,
+    /// Reads until commands are taken.
+    idle: u32,
     random: u64,
 }
 
@@ -126,6 +128,7 @@ impl Adversary {
             gbpa_before: None,
             lag: adversity.lag,
             waiting: 0,
+            idle: 0,
             random: adversity.seed,
         }
     }
@@ -142,6 +145,7 @@ impl Adversary {
     /// A queue entry has been shown to the SMMU.
     pub(crate) fn show(&mut self, index: u64) {
         let now = self.past.now();
+        self.idle = self.lag;
         self.issued.insert(index, now);
     }
 
@@ -208,7 +212,8 @@ impl<B: Bus> Model<B> {
     /// Time passes: commands are taken, handshakes complete. Does nothing in the plain setting.
     pub fn tick(&mut self) {
         let Some(adversary) = &mut self.adversary else { return };
-        let most = 1 + adversary.pick(4);
+        let most = if adversary.idle > 0 { 0 } else { 1 + adversary.pick(4) };
+        adversary.idle = adversary.idle.saturating_sub(1);
         if adversary.waiting > 0 {
             adversary.waiting -= 1;
             if adversary.waiting == 0 {

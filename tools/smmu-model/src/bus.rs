@@ -17,6 +17,11 @@ pub trait Bus: Send {
         }
         Some(line)
     }
+    /// The 64 bytes at `pa` as they were at the last barrier: until the next one, the SMMU may still read them so. A
+    /// memory that does not remember says what they are now.
+    fn settled_line(&self, pa: u64) -> Option<[u64; 8]> {
+        self.read_line(pa)
+    }
     /// Writes 8 bytes; `pa` is 8-byte aligned. `None` is an external abort.
     fn write64(&self, pa: u64, value: u64) -> Option<()>;
     /// Reads 4 bytes; `pa` is 4-byte aligned. `None` is an external abort.
@@ -31,6 +36,9 @@ impl<T: Bus + ?Sized + Sync> Bus for Arc<T> {
     }
     fn read_line(&self, pa: u64) -> Option<[u64; 8]> {
         (**self).read_line(pa)
+    }
+    fn settled_line(&self, pa: u64) -> Option<[u64; 8]> {
+        (**self).settled_line(pa)
     }
     fn write64(&self, pa: u64, value: u64) -> Option<()> {
         (**self).write64(pa, value)

@@ -77,6 +77,8 @@ impl<B: Bus> Model<B> {
             Command::Resume { sid, stag } => self.stalls.retain(|s| *s != (sid, stag)),
             Command::StallTerm { sid } => self.stalls.retain(|s| s.0 != sid),
             Command::Sync { signal, msi_addr, msi_data } => {
+                // What is stored from now on was not there before.
+                self.look(false);
                 if let Some(adversary) = &mut self.adversary {
                     adversary.complete();
                 }

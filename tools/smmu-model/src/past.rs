@@ -3,7 +3,8 @@
 //! Nobody tells the model of a store. It looks at watched memory whenever something happens that orders stores (a
 //! barrier, a register write) or that depends on them (a transaction), and notes what has changed. A value that
 //! appeared may have been there since the look before; one that is gone is gone only at the next barrier, since until
-//! then the store may not have reached memory (DDI 0487 B2.3).
+//! then the store may not have reached memory (DDI 0487 B2.3). Of memory that comes into reach, [`Bus::settled_line`]
+//! says what it was.
 
 use std::collections::BTreeMap;
 
@@ -66,10 +67,11 @@ impl Past {
         self.now
     }
 
-    /// Lets `moments` pass, and says which was the first.
+    /// Lets `moments` pass right after a look, so that no store falls into them, and says which was the first.
     pub(crate) fn pass(&mut self, moments: Time) -> Time {
         let first = self.now + 1;
         self.now += moments;
+        self.before = self.now;
         first
     }
 
@@ -136,8 +138,15 @@ impl Past {
         if !self.lines.contains_key(&at)
             && let Some(now) = bus.read_line(at)
         {
-            let line = Watched { now, from: [self.before; 8], earlier: Vec::new(), touched: self.now };
-            self.lines.insert(at, line);
+            // Stores since the last barrier may not have reached memory, whoever watched.
+            let settled = bus.settled_line(at).unwrap_or(now);
+            let gone = settled.iter().zip(now).enumerate().filter(|(_, (old, new))| *old != new);
+            let version = |value| Version { value, from: self.before, until: Time::MAX };
+            let earlier: Vec<_> = gone.map(|(number, (old, _))| (number, version(*old))).collect();
+            if !earlier.is_empty() {
+                self.unsettled.push(at);
+            }
+            self.lines.insert(at, Watched { now, from: [self.before; 8], earlier, touched: self.now });
         }
     }
 

@@ -16,6 +16,8 @@ use smmu_model::{Access, Bus, Fault, Model, Outcome, Profile, Trace, Width};
 #[derive(Default)]
 pub struct Mem {
     words: Mutex<BTreeMap<u64, u64>>,
+    /// What words stored since the last barrier held before.
+    before: Mutex<BTreeMap<u64, u64>>,
     broken: Mutex<BTreeSet<u64>>,
 }
 
@@ -33,7 +35,12 @@ impl Mem {
         self.words.lock().unwrap().get(&pa).copied().unwrap_or(0)
     }
     pub fn set(&self, pa: u64, value: u64) {
-        self.words.lock().unwrap().insert(pa, value);
+        let old = self.words.lock().unwrap().insert(pa, value).unwrap_or(0);
+        self.before.lock().unwrap().entry(pa).or_insert(old);
+    }
+    /// A barrier: all stores have reached memory.
+    pub fn settle(&self) {
+        self.before.lock().unwrap().clear();
     }
 }
 
@@ -41,6 +48,12 @@ impl Bus for Mem {
     fn read64(&self, pa: u64) -> Option<u64> {
         assert_eq!(pa % 8, 0);
         (!self.broken.lock().unwrap().contains(&(pa >> 12))).then(|| self.get(pa))
+    }
+    fn settled_line(&self, pa: u64) -> Option<[u64; 8]> {
+        let now = self.read_line(pa)?;
+        let before = self.before.lock().unwrap();
+        let word = |number: usize| before.get(&(pa + number as u64 * 8)).copied().unwrap_or(now[number]);
+        Some(std::array::from_fn(word))
     }
     fn write64(&self, pa: u64, value: u64) -> Option<()> {
         assert_eq!(pa % 8, 0);
