@@ -11,6 +11,7 @@ mod landing;
 mod model;
 mod qemu;
 mod ram;
+mod settled;
 mod watched;
 
 pub use error::MachineError;

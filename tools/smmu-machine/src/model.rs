@@ -1,6 +1,7 @@
 //! The software model as a machine.
 
 use crate::ram::{GuestRam, OwnWords, Words};
+use crate::settled::Settled;
 use crate::{Landing, Machine, MachineError};
 use smmu_model::{Access, Adversity, Bus, Hang, Model, Profile, Trace, Width};
 use smmu_regs::platform::{
@@ -27,26 +28,30 @@ pub struct ModelMachine {
     ram: Arc<GuestRam>,
     streams: Vec<StreamId>,
     atomicity: Atomicity,
-    adversarial: bool,
+    /// Of an adversarial machine.
+    settled: Option<Arc<Settled>>,
     started: Instant,
 }
 
 /// What memory holds that was never cleaned: valid descriptors, pointers and entries of all kinds.
 const POISON: u64 = 0x0000_0000_4000_0fff;
 
-/// The model's way to memory.
-struct RamBus(Arc<GuestRam>);
+/// The model's way to memory; an adversarial model sees what was there at the last barrier, too.
+struct RamBus {
+    ram: Arc<GuestRam>,
+    settled: Option<Arc<Settled>>,
+}
 
 impl Bus for RamBus {
     fn read64(&self, pa: u64) -> Option<u64> {
-        match self.0.words(PhysAddr::new(pa), 1) {
+        match self.ram.words(PhysAddr::new(pa), 1) {
             Ok([word]) => Some(word.load()),
             _ => None,
         }
     }
 
     fn write64(&self, pa: u64, value: u64) -> Option<()> {
-        match self.0.words(PhysAddr::new(pa), 1) {
+        match self.ram.words(PhysAddr::new(pa), 1) {
             Ok([word]) => {
                 word.store(value);
                 Some(())
@@ -56,7 +61,7 @@ impl Bus for RamBus {
     }
 
     fn read_line(&self, pa: u64) -> Option<[u64; 8]> {
-        let words = self.0.words(PhysAddr::new(pa), 8).ok()?;
+        let words = self.ram.words(PhysAddr::new(pa), 8).ok()?;
         let mut line = [0; 8];
         for (value, word) in line.iter_mut().zip(words) {
             *value = word.load();
@@ -64,12 +69,16 @@ impl Bus for RamBus {
         Some(line)
     }
 
+    fn settled_line(&self, pa: u64) -> Option<[u64; 8]> {
+        self.settled.as_ref().and_then(|settled| settled.line(pa)).or_else(|| self.read_line(pa))
+    }
+
     fn read32(&self, pa: u64) -> Option<u32> {
-        self.0.peek32(PhysAddr::new(pa)).ok()
+        self.ram.peek32(PhysAddr::new(pa)).ok()
     }
 
     fn write32(&self, pa: u64, value: u32) -> Option<()> {
-        self.0.poke32(PhysAddr::new(pa), value).ok()
+        self.ram.poke32(PhysAddr::new(pa), value).ok()
     }
 }
 
@@ -96,12 +105,12 @@ impl ModelMachine {
         let coherent = idr0 >> 4 & 1 != 0;
         let ram = memory(if coherent { 0 } else { POISON });
         let cpu = if coherent { Arc::clone(&ram) } else { memory(0) };
-        let bus = RamBus(Arc::clone(&ram));
+        let settled = adversity.as_ref().map(|_| Arc::new(Settled::default()));
+        let bus = RamBus { ram: Arc::clone(&ram), settled: settled.clone() };
         let atomicity = match adversity.as_ref().map(|adversity| adversity.atomicity) {
             Some(smmu_model::Atomicity::Bits128) => Atomicity::Bits128,
             _ => Atomicity::Bits64,
         };
-        let adversarial = adversity.is_some();
         let model = match adversity {
             Some(adversity) => Model::adversarial(profile, bus, adversity),
             None => Model::new(profile, bus),
@@ -109,7 +118,7 @@ impl ModelMachine {
         Self {
             model: Mutex::new(model),
             atomicity,
-            adversarial,
+            settled,
             cpu,
             ram,
             streams: streams.to_vec(),
@@ -182,7 +191,7 @@ unsafe impl Memory for ModelMachine {
     }
 
     fn free(&self, pages: Pages) {
-        if self.adversarial {
+        if self.settled.is_some() {
             self.model().freed(pages.base().get(), pages.bytes());
             // Whoever still reads it shall not read what was there.
             let words = usize::try_from(pages.bytes() / 8).unwrap_or(0);
@@ -209,6 +218,9 @@ unsafe impl Memory for ModelMachine {
 
     fn publish(&self) {
         fence(Ordering::SeqCst);
+        if let Some(settled) = &self.settled {
+            settled.settle(&self.ram, &self.cpu.blocks());
+        }
         self.model().barrier();
     }
 
@@ -245,7 +257,7 @@ impl Clock for ModelMachine {
 
 impl Machine for ModelMachine {
     fn name(&self) -> String {
-        let setting = match (self.adversarial, self.atomicity) {
+        let setting = match (self.settled.is_some(), self.atomicity) {
             (false, _) => "",
             (true, Atomicity::Bits128) => ", adversarial, 128-bit atoms",
             (true, _) => ", adversarial",
@@ -268,7 +280,7 @@ impl Machine for ModelMachine {
 
     fn permitted(&self, device: usize, iova: u64, write: bool) -> Result<Option<Vec<Landing>>, MachineError> {
         let access = Access { write, ..self.access(device, iova)? };
-        if !self.adversarial {
+        if self.settled.is_none() {
             return Ok(None);
         }
         Ok(Some(self.model().permitted(&access).iter().map(Landing::from).collect()))
