@@ -70,6 +70,8 @@ enum ModelProfile {
     Mmu600,
     /// An Arm MMU-700 r1p1.
     Mmu700,
+    /// An Arm MMU-S3.
+    MmuS3,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -183,6 +185,7 @@ fn run_demo(args: &DemoArgs) -> Result<bool, Failure> {
                 ModelProfile::Qemu => Profile::qemu(),
                 ModelProfile::Mmu600 => Profile::mmu600(),
                 ModelProfile::Mmu700 => Profile::mmu700_r1p1(),
+                ModelProfile::MmuS3 => Profile::mmu_s3(),
             };
             let streams = STREAMS.map(StreamId::new);
             let adversity = Adversity::new(STREAMS.map(|stream| (stream, None)));

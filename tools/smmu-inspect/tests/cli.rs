@@ -22,7 +22,7 @@ fn demo(args: &[&str]) -> (String, Option<i32>) {
 #[test]
 fn the_demo_passes_on_every_profile_of_the_model() {
     for setting in ["plain", "adversarial", "adversarial-128"] {
-        for profile in ["maximum", "non-coherent", "qemu", "mmu600", "mmu700"] {
+        for profile in ["maximum", "non-coherent", "qemu", "mmu600", "mmu700", "mmu-s3"] {
             let (last, code) = demo(&["demo", "--profile", profile, "--setting", setting]);
             assert!(last.ends_with(" passed, 0 failed"), "{profile}, {setting}: {last}");
             assert_eq!(code, Some(0), "{profile}, {setting}");

@@ -8,6 +8,7 @@ use smmu_regs::platform::{
     AllocationError, Atomicity, Clock, Dword, Memory, MemoryError, Mmio, Pages, RegisterOffset,
 };
 use smmu_regs::{PhysAddr, StreamId};
+use std::collections::BTreeSet;
 use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -28,6 +29,7 @@ pub struct ModelMachine {
     ram: Arc<GuestRam>,
     streams: Vec<StreamId>,
     atomicity: Atomicity,
+    aborting: Arc<Mutex<BTreeSet<u64>>>,
     /// Of an adversarial machine.
     settled: Option<Arc<Settled>>,
     started: Instant,
@@ -40,28 +42,32 @@ const POISON: u64 = 0x0000_0000_4000_0fff;
 struct RamBus {
     ram: Arc<GuestRam>,
     settled: Option<Arc<Settled>>,
+    /// First addresses of the 4 KiB pages that abort every access.
+    aborting: Arc<Mutex<BTreeSet<u64>>>,
+}
+
+impl RamBus {
+    /// `count` words at `pa`, unless an access to them is aborted.
+    fn words(&self, pa: u64, count: usize) -> Option<&[Dword]> {
+        let aborting = self.aborting.lock().unwrap_or_else(PoisonError::into_inner);
+        if aborting.contains(&(pa & !0xfff)) {
+            return None;
+        }
+        self.ram.words(PhysAddr::new(pa), count).ok()
+    }
 }
 
 impl Bus for RamBus {
     fn read64(&self, pa: u64) -> Option<u64> {
-        match self.ram.words(PhysAddr::new(pa), 1) {
-            Ok([word]) => Some(word.load()),
-            _ => None,
-        }
+        self.words(pa, 1)?.first().map(Dword::load)
     }
 
     fn write64(&self, pa: u64, value: u64) -> Option<()> {
-        match self.ram.words(PhysAddr::new(pa), 1) {
-            Ok([word]) => {
-                word.store(value);
-                Some(())
-            }
-            _ => None,
-        }
+        self.words(pa, 1)?.first().map(|word| word.store(value))
     }
 
     fn read_line(&self, pa: u64) -> Option<[u64; 8]> {
-        let words = self.ram.words(PhysAddr::new(pa), 8).ok()?;
+        let words = self.words(pa, 8)?;
         let mut line = [0; 8];
         for (value, word) in line.iter_mut().zip(words) {
             *value = word.load();
@@ -74,10 +80,12 @@ impl Bus for RamBus {
     }
 
     fn read32(&self, pa: u64) -> Option<u32> {
+        self.words(pa & !7, 1)?;
         self.ram.peek32(PhysAddr::new(pa)).ok()
     }
 
     fn write32(&self, pa: u64, value: u32) -> Option<()> {
+        self.words(pa & !7, 1)?;
         self.ram.poke32(PhysAddr::new(pa), value).ok()
     }
 }
@@ -106,7 +114,8 @@ impl ModelMachine {
         let ram = memory(if coherent { 0 } else { POISON });
         let cpu = if coherent { Arc::clone(&ram) } else { memory(0) };
         let settled = adversity.as_ref().map(|_| Arc::new(Settled::default()));
-        let bus = RamBus { ram: Arc::clone(&ram), settled: settled.clone() };
+        let aborting = Arc::default();
+        let bus = RamBus { ram: Arc::clone(&ram), settled: settled.clone(), aborting: Arc::clone(&aborting) };
         let atomicity = match adversity.as_ref().map(|adversity| adversity.atomicity) {
             Some(smmu_model::Atomicity::Bits128) => Atomicity::Bits128,
             _ => Atomicity::Bits64,
@@ -118,6 +127,7 @@ impl ModelMachine {
         Self {
             model: Mutex::new(model),
             atomicity,
+            aborting,
             settled,
             cpu,
             ram,
@@ -133,6 +143,22 @@ impl ModelMachine {
     /// Makes something never answer, for tests of deadlines.
     pub fn set_hang(&self, hang: Hang) {
         self.model().set_hang(hang);
+    }
+
+    /// Lets every access of the SMMU and the devices to the 4 KiB page at `page` abort, or no longer.
+    pub fn set_aborting(&self, page: PhysAddr, aborting: bool) {
+        let mut pages = self.aborting.lock().unwrap_or_else(PoisonError::into_inner);
+        let page = page.get() & !0xfff;
+        if aborting {
+            pages.insert(page);
+        } else {
+            pages.remove(&page);
+        }
+    }
+
+    /// Enters Service failure mode (12.3), for good.
+    pub fn fail_service(&self) {
+        self.model().fail_service();
     }
 
     fn access(&self, device: usize, iova: u64) -> Result<Access, MachineError> {

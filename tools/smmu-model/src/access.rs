@@ -144,4 +144,6 @@ pub enum Hang {
     CommandQueue,
     /// `GBPA.UPDATE` stays 1.
     Gbpa,
+    /// Interrupts get lost on their way, wired ones and MSIs.
+    Interrupts,
 }

@@ -26,7 +26,8 @@ impl<B: Bus> Model<B> {
     /// Consumes commands until the queue is empty, disabled or in error, or `most` are consumed.
     pub(crate) fn take_commands(&mut self, most: usize) {
         for _ in 0..most {
-            if self.hang == Hang::CommandQueue
+            if self.failed
+                || self.hang == Hang::CommandQueue
                 || !self.regs.enabled(cr0::CMDQEN)
                 || gerror::CMDQ_ERR.of(self.regs.active_errors()) != 0
             {
@@ -103,10 +104,7 @@ impl<B: Bus> Model<B> {
     fn complete_sync(&mut self, signal: u64, msi_addr: u64, msi_data: u64) {
         match signal {
             1 => {
-                self.irqs.push(Irq::CmdSync);
-                if self.profile.id0(idr0::MSI) != 0 && msi_addr != 0 {
-                    self.msi(msi_addr, msi_data, gerror::MSI_CMDQ_ABT_ERR);
-                }
+                self.interrupt(Irq::CmdSync, msi_addr, msi_data, gerror::MSI_CMDQ_ABT_ERR);
             }
             2 if self.profile.id0(idr0::SEV) != 0 => self.trace.push(Trace::Sev),
             _ => {}

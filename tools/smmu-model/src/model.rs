@@ -4,6 +4,7 @@ use crate::access::{Access, Fault, Hang, Irq, Outcome, Trace, Width};
 use crate::adversary::Adversary;
 use crate::bus::Bus;
 use crate::config_cache::ConfigCache;
+use crate::layout::gerror;
 use crate::profile::Profile;
 use crate::regs::Regs;
 use crate::tlb::Tlb;
@@ -20,6 +21,8 @@ pub struct Model<B: Bus> {
     pub(crate) stalls: Vec<(u32, u16)>,
     pub(crate) next_stag: u16,
     pub(crate) hang: Hang,
+    /// In Service failure mode.
+    pub(crate) failed: bool,
     pub(crate) irqs: Vec<Irq>,
     pub(crate) complaints: Vec<String>,
     pub(crate) trace: Vec<Trace>,
@@ -42,6 +45,7 @@ impl<B: Bus> Model<B> {
             stalls: Vec::new(),
             next_stag: 0,
             hang: Hang::None,
+            failed: false,
             irqs: Vec::new(),
             complaints: Vec::new(),
             trace: Vec::new(),
@@ -121,6 +125,14 @@ impl<B: Bus> Model<B> {
     /// Commands taken and events recorded since the last call.
     pub fn trace(&mut self) -> Vec<Trace> {
         std::mem::take(&mut self.trace)
+    }
+
+    /// Enters Service failure mode (12.3): transactions are terminated and queues are not accessed any more. Only a new
+    /// model gets out of it.
+    pub fn fail_service(&mut self) {
+        self.failed = true;
+        self.stalls.clear();
+        self.global_error(gerror::SFM_ERR);
     }
 
     /// Makes something hang, or lets it go on: what waited is then done at once.

@@ -158,6 +158,23 @@ impl Profile {
         Self::mmu700("MMU-700 r1p1", 1, 1)
     }
 
+    /// MMU-S3 (SMMUv3.3), IIDR product id 0x498. Feature set plausible, as [`Profile::mmu600`].
+    #[must_use]
+    pub fn mmu_s3() -> Self {
+        let idr3 = bits(&[
+            (idr3::HAD, 1),
+            (idr3::XNX, 1),
+            (idr3::FWB, 1),
+            (idr3::STT, 1),
+            (idr3::RIL, 1),
+            (idr3::BBML, 2),
+            (idr3::E0PD, 1),
+            (idr3::PTWNNC, 1),
+            (idr3::EPAN, 1),
+        ]);
+        Self::mmu("MMU-S3", 0x498, 0, 0, 3, idr3)
+    }
+
     fn mmu700(name: &'static str, variant: u32, revision: u32) -> Self {
         let idr3 = bits(&[
             (idr3::HAD, 1),

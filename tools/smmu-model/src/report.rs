@@ -1,7 +1,7 @@
 //! How the SMMU speaks: the Event queue with its overflow handshake, global errors, wired interrupts and MSIs.
 
 use crate::Field;
-use crate::access::{Irq, Trace};
+use crate::access::{Hang, Irq, Trace};
 use crate::bus::Bus;
 use crate::layout::{
     cr0, eventq_cons, eventq_prod, gerror, gerror_irq_cfg0, gerror_irq_cfg1, idr0, idr1, irq_ctrl, offset,
@@ -21,7 +21,9 @@ impl<B: Bus> Model<B> {
 
     /// Enabled, and no unacknowledged abort (7.2.1).
     fn event_queue_open(&self) -> bool {
-        self.regs.enabled(cr0::EVENTQEN) && gerror::EVENTQ_ABT_ERR.of(self.regs.active_errors()) == 0
+        !self.failed
+            && self.regs.enabled(cr0::EVENTQEN)
+            && gerror::EVENTQ_ABT_ERR.of(self.regs.active_errors()) == 0
     }
 
     /// Whether a record could be written now (7.2.1).
@@ -57,12 +59,8 @@ impl<B: Bus> Model<B> {
         let flag = prod & eventq_prod::OVFLG.mask();
         self.regs.put(offset::EVENTQ_PROD, ring.next(prod) | flag);
         if used == 0 && self.regs.irq_enabled(irq_ctrl::EVENTQ_IRQEN) {
-            self.interrupt(
-                Irq::Event,
-                offset::EVENTQ_IRQ_CFG0,
-                offset::EVENTQ_IRQ_CFG1,
-                gerror::MSI_EVENTQ_ABT_ERR,
-            );
+            let (pa, data) = self.msi_registers(offset::EVENTQ_IRQ_CFG0, offset::EVENTQ_IRQ_CFG1);
+            self.interrupt(Irq::Event, pa, data, gerror::MSI_EVENTQ_ABT_ERR);
         }
         true
     }
@@ -75,27 +73,30 @@ impl<B: Bus> Model<B> {
         self.regs.put(offset::GERROR, self.regs.get(offset::GERROR) ^ error.mask());
         // 7.5.1: an aborted GERROR MSI does not raise another GERROR interrupt.
         if error != gerror::MSI_GERROR_ABT_ERR && self.regs.irq_enabled(irq_ctrl::GERROR_IRQEN) {
-            self.interrupt(
-                Irq::GlobalError,
-                offset::GERROR_IRQ_CFG0,
-                offset::GERROR_IRQ_CFG1,
-                gerror::MSI_GERROR_ABT_ERR,
-            );
+            let (pa, data) = self.msi_registers(offset::GERROR_IRQ_CFG0, offset::GERROR_IRQ_CFG1);
+            self.interrupt(Irq::GlobalError, pa, data, gerror::MSI_GERROR_ABT_ERR);
         }
     }
 
-    /// Raises an interrupt: the wire, and an MSI when the address is not zero (6.3.21).
-    fn interrupt(&mut self, irq: Irq, cfg0: u32, cfg1: u32, on_abort: Field) {
-        self.irqs.push(irq);
+    /// Address and payload of an MSI.
+    fn msi_registers(&self, cfg0: u32, cfg1: u32) -> (u64, u64) {
         let pa = gerror_irq_cfg0::ADDR.in_place(&[self.regs.get(cfg0)]);
-        let data = gerror_irq_cfg1::DATA.of(self.regs.get(cfg1));
+        (pa, gerror_irq_cfg1::DATA.of(self.regs.get(cfg1)))
+    }
+
+    /// Raises an interrupt: the wire, and an MSI when the address is not zero (6.3.21).
+    pub(crate) fn interrupt(&mut self, irq: Irq, pa: u64, data: u64, on_abort: Field) {
+        if self.hang == Hang::Interrupts {
+            return;
+        }
+        self.irqs.push(irq);
         if self.profile.id0(idr0::MSI) != 0 && pa != 0 {
             self.msi(pa, data, on_abort);
         }
     }
 
     /// Writes an MSI; the address is truncated to the OAS (3.4.3).
-    pub(crate) fn msi(&mut self, pa: u64, data: u64, on_abort: Field) {
+    fn msi(&mut self, pa: u64, data: u64, on_abort: Field) {
         let pa = pa & ((1 << self.profile.oas()) - 1);
         let data = (data & 0xffff_ffff) as u32;
         if self.bus.write32(pa, data).is_some() {

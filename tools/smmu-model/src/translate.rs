@@ -17,6 +17,10 @@ use crate::walk2::Purpose;
 impl<B: Bus> Model<B> {
     /// Translates a transaction and records what it ran into.
     pub(crate) fn translate(&mut self, access: &Access) -> Result<u64, Fault> {
+        if self.failed {
+            // 12.3: terminated, and nothing is recorded.
+            return Err(Fault::SILENT);
+        }
         if !self.translating() {
             // GBPA: no event in either case (3.4, 6.3.9.6).
             let abort = gbpa::ABORT.of(self.bypass_attributes()) != 0;

@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
 mod common;
 use common::*;
-use smmu_model::{Irq, Profile, Trace};
+use smmu_model::{Hang, Irq, Profile, Trace};
 
 /// Whether a command is illegal on this profile.
 fn illegal(profile: Profile, command: [u64; 2]) -> bool {
@@ -148,4 +148,55 @@ fn reserved_bits_in_commands() {
     let mut rig = Rig::new(Profile::minimum());
     rig.push([0x10 | 1 << 32, 0]);
     rig.one_complaint("without stage 2");
+}
+
+/// Service failure mode (12.3): nothing passes, nothing is taken or recorded, and acknowledging does not end it.
+#[test]
+fn service_failure() {
+    let mut rig = stage1_rig(Profile::maximum());
+    assert_eq!(rig.pa(1, 0x1000), 0x8000_0000);
+    rig.smmu.irqs();
+    rig.smmu.fail_service();
+    assert_eq!(rig.smmu.irqs(), [Irq::GlobalError]);
+    for _ in 0..2 {
+        assert_eq!(rig.fault(access(1, 0x1000)).event, None);
+        assert_eq!(rig.fault(access(1, 0x5000)).event, None);
+        assert_eq!(rig.r32(0x100a8), 0, "no record");
+        let cons = rig.r32(0x9c);
+        rig.push(SYNC);
+        assert_eq!(rig.r32(0x9c), cons);
+        if rig.r32(0x64) == 0 {
+            assert_eq!(rig.r32(0x60), 1 << 8, "SFM_ERR");
+            rig.w32(0x64, 1 << 8);
+        }
+    }
+    rig.clean();
+}
+
+/// Whoever waits for an interrupt alone waits for ever.
+#[test]
+fn interrupts_get_lost() {
+    let mut rig = stage1_rig(Profile::maximum());
+    rig.smmu.irqs();
+    rig.smmu.set_hang(Hang::Interrupts);
+    rig.cmd([0x46 | 1 << 12, 0x60_0004]);
+    assert_eq!(rig.faults(1, 0x5000), 0x10, "the record is there");
+    rig.push([0xff, 0]);
+    assert_eq!(rig.r32(0x60), 1);
+    assert_eq!(rig.smmu.irqs(), []);
+    assert_eq!(rig.mem.get(0x60_0000), 0, "no MSI");
+}
+
+/// Reserved values of operands (4.1.3), besides the range forms.
+#[test]
+fn reserved_operands_are_illegal() {
+    let max = Profile::maximum();
+    for command in [
+        [0x46 | 3 << 12, 0], // CS
+        [0x41, 3 << 12],     // RESP
+        [0x03 | 1 << 10, 0], // SSEC on the Non-secure queue
+        [0x44 | 1 << 10, 0],
+    ] {
+        assert!(illegal(max, command), "{command:x?}");
+    }
 }

@@ -37,6 +37,8 @@ pub(crate) enum Setting {
     Plain,
     /// As badly as the architecture allows an SMMU to be that reads so many bits at once.
     Adversarial(Atomicity),
+    /// As [`Setting::Plain`], and it will not be fit for another test.
+    Doomed,
 }
 
 /// All settings.
@@ -60,7 +62,7 @@ pub(crate) fn on_model_as(setting: Setting, profile: Profile, test: impl FnOnce(
         index.map(|index| pool.swap_remove(index).2)
     };
     let machine = found.unwrap_or_else(|| match setting {
-        Setting::Plain => ModelMachine::new(profile, &streams()),
+        Setting::Plain | Setting::Doomed => ModelMachine::new(profile, &streams()),
         Setting::Adversarial(atomicity) => {
             let adversity = Adversity::new(streams().iter().map(|stream| (stream.get(), None)));
             ModelMachine::adversarial(profile, &streams(), Adversity { atomicity, ..adversity })
@@ -70,7 +72,9 @@ pub(crate) fn on_model_as(setting: Setting, profile: Profile, test: impl FnOnce(
     test(&machine);
     assert_clean(&machine);
     // Only after a test that succeeded.
-    pool().push((profile, setting, machine));
+    if setting != Setting::Doomed {
+        pool().push((profile, setting, machine));
+    }
 }
 
 /// Runs `test` on a model of each of `profiles`.
