@@ -1,0 +1,152 @@
+//! Many sequences on the same two machines.
+
+use crate::counts::Counts;
+use crate::excuse::{self, Excuse};
+use crate::generate;
+use crate::op::Sequence;
+use crate::pair::{Pair, Ran, take_arena};
+use crate::random::Random;
+use crate::shrink::shrink;
+use crate::{DifferError, Disagreement};
+use smmu_machine::{Machine, MachineError, ModelMachine, QemuMachine};
+use smmu_model::Profile;
+use smmu_regs::StreamId;
+use smmu_ste::table::StreamTableShape;
+use std::time::{Duration, Instant};
+
+/// StreamIDs of the devices: those of QEMU's default configuration.
+pub const STREAMS: [u32; 4] = [0x8, 0x10, 0x18, 0x100];
+
+/// Linear and two-level stream tables take turns after this many sequences.
+const TURN: u64 = 64;
+
+/// When to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// After so many sequences.
+    pub sequences: u64,
+    /// After so much time.
+    pub time: Duration,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// How much was compared.
+    pub counts: Counts,
+    /// What they disagree in, made small.
+    pub disagreement: Option<Disagreement>,
+}
+
+/// A way to start a machine.
+pub type Start<'s> = Box<dyn FnMut() -> Result<Box<dyn Machine>, MachineError> + 's>;
+
+/// The model, and another machine that is compared with it.
+pub struct Campaign<'s> {
+    start: Start<'s>,
+    excuses: &'static [Excuse],
+    /// The other machine never goes back from a two-level stream table to a linear one.
+    sticky: bool,
+    model: Option<ModelMachine>,
+    other: Option<Box<dyn Machine>>,
+    had_two_levels: bool,
+    counts: Counts,
+}
+
+impl<'s> Campaign<'s> {
+    /// Compares the model with what `start` starts, which has devices [`STREAMS`] and the registers of
+    /// [`Profile::qemu`]. Nothing is excused but `excuses`.
+    #[must_use]
+    pub fn new(start: Start<'s>, excuses: &'static [Excuse]) -> Self {
+        let counts = Counts::default();
+        Self { start, excuses, sticky: false, model: None, other: None, had_two_levels: false, counts }
+    }
+
+    /// Compares the model with QEMU, `first` being one that runs, if there is one.
+    #[must_use]
+    pub fn with_qemu(mut first: Option<QemuMachine>) -> Self {
+        let start = move || -> Result<Box<dyn Machine>, MachineError> {
+            let machine = match first.take() {
+                Some(machine) => machine,
+                None => QemuMachine::start(&smmu_qemu::Config::default())?,
+            };
+            Ok(Box::new(machine))
+        };
+        // facts/qemu.md 6, bug 2.
+        Self { sticky: true, ..Self::new(Box::new(start), excuse::QEMU) }
+    }
+
+    /// What was compared so far.
+    #[must_use]
+    pub const fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Runs one sequence, as it is.
+    ///
+    /// # Errors
+    /// A machine does not start.
+    pub fn run_one(&mut self, sequence: &Sequence) -> Result<Option<Disagreement>, DifferError> {
+        let two_levels = matches!(sequence.setup.streams, StreamTableShape::TwoLevel { .. });
+        if self.sticky && self.had_two_levels && !two_levels {
+            self.other = None;
+        }
+        let model = match self.model.take() {
+            Some(model) => model,
+            None => {
+                let model = ModelMachine::new(Profile::qemu(), &STREAMS.map(StreamId::new));
+                take_arena(&model)?;
+                model
+            }
+        };
+        let other = match self.other.take() {
+            Some(other) => other,
+            None => {
+                self.had_two_levels = false;
+                self.counts.started += 1;
+                let other = (self.start)()?;
+                take_arena(other.as_ref())?;
+                other
+            }
+        };
+        self.had_two_levels |= two_levels;
+        let ran = Pair::new(&model, other.as_ref(), self.excuses).run(sequence, &mut self.counts);
+        let Ran { disagreement, model_spoilt, other_spoilt } = ran;
+        self.model = (!model_spoilt).then_some(model);
+        self.other = (!other_spoilt).then_some(other);
+        Ok(disagreement)
+    }
+
+    /// Makes a disagreement small. What that costs is not counted.
+    ///
+    /// # Errors
+    /// A machine does not start.
+    pub fn shrink(&mut self, found: Disagreement) -> Result<Disagreement, DifferError> {
+        let counts = self.counts.clone();
+        let shrunk = shrink(found, &mut |sequence| self.run_one(sequence));
+        self.counts = counts;
+        shrunk
+    }
+
+    /// Runs the sequences of `seed` until a limit is reached or the machines disagree.
+    ///
+    /// # Errors
+    /// A machine does not start.
+    pub fn run(&mut self, seed: u64, limits: &Limits) -> Result<Report, DifferError> {
+        let begin = Instant::now();
+        let mut random = Random::new(seed);
+        let mut disagreement = None;
+        for number in 0..limits.sequences {
+            if begin.elapsed() >= limits.time {
+                break;
+            }
+            let shape = number / TURN & 1;
+            let sequence = generate::sequence(random.bits() & !1 | shape);
+            if let Some(found) = self.run_one(&sequence)? {
+                disagreement = Some(self.shrink(found)?);
+                break;
+            }
+        }
+        Ok(Report { counts: self.counts.clone(), disagreement })
+    }
+}

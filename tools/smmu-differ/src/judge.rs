@@ -1,0 +1,119 @@
+//! Comparing what an operation came to on both machines.
+
+use crate::excuse::{Excuse, Kind};
+use crate::lab::Outcome;
+use crate::observe::{Record, Seen};
+use crate::permitted::Permitted;
+use std::fmt;
+
+/// In which respect machines disagree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Matter {
+    /// Where a DMA landed.
+    Landing,
+    /// What was recorded.
+    Events,
+    /// It is none of the outcomes that the architecture permits.
+    Forbidden,
+    /// What the driver found: it was refused on one machine only, say.
+    Driver,
+    /// Something failed that never should, or a machine died.
+    Failure,
+    /// A machine complains of a mistake of the driver's.
+    Complaint,
+}
+
+impl fmt::Display for Matter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Landing => "DMA landed at different places",
+            Self::Events => "different events were recorded",
+            Self::Forbidden => "an outcome that the architecture does not permit",
+            Self::Driver => "the driver met different things",
+            Self::Failure => "a failure",
+            Self::Complaint => "a machine complains",
+        })
+    }
+}
+
+/// What the judge says of one operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// No DMA, and nothing to object to.
+    Fine,
+    /// A DMA that was not made, on either machine.
+    Skipped,
+    /// Both observations are equal, as they must be, but for what is excused.
+    Exact(Vec<&'static str>),
+    /// Something stale may be cached: the outcome is one of those permitted.
+    Member,
+    /// Something stale may be cached, and nobody knows what is permitted.
+    Unjudged {
+        /// The observations are equal all the same.
+        equal: bool,
+    },
+    /// Something is wrong.
+    Wrong(Matter),
+}
+
+/// How strictly a DMA is judged.
+pub(crate) enum Measure {
+    /// Nothing stale is cached.
+    Exact(Kind),
+    /// Something stale may be; what is permitted, if that is known.
+    Stale(Option<Permitted>),
+}
+
+/// Judges one operation.
+pub(crate) fn judge(
+    model: &Outcome,
+    other: &Outcome,
+    measure: &Measure,
+    excuses: &'static [Excuse],
+) -> Verdict {
+    match (model, other) {
+        (Outcome::Failed(_), _) | (_, Outcome::Failed(_)) => Verdict::Wrong(Matter::Failure),
+        (Outcome::Seen(model), Outcome::Seen(other)) => match measure {
+            Measure::Exact(kind) => exact(model, other, *kind, excuses),
+            Measure::Stale(None) => Verdict::Unjudged { equal: model == other },
+            Measure::Stale(Some(permitted)) if !permitted.allows(other, excuses) => {
+                Verdict::Wrong(Matter::Forbidden)
+            }
+            Measure::Stale(Some(_)) => Verdict::Member,
+        },
+        (model, other) if model != other => Verdict::Wrong(Matter::Driver),
+        (Outcome::Skipped, _) => Verdict::Skipped,
+        _ => Verdict::Fine,
+    }
+}
+
+/// The only record of reads or of writes; `None` if there are several.
+fn only(seen: &Seen, read: bool) -> Option<Option<&Record>> {
+    let mut records = seen.events.iter().filter(|record| record.read == read);
+    let first = records.next();
+    if records.next().is_some() { None } else { Some(first) }
+}
+
+fn exact(model: &Seen, other: &Seen, kind: Kind, excuses: &'static [Excuse]) -> Verdict {
+    if model.landing != other.landing || model.lost != other.lost {
+        return Verdict::Wrong(Matter::Landing);
+    }
+    if model.events == other.events {
+        return Verdict::Exact(Vec::new());
+    }
+    let mut used = Vec::new();
+    for read in [true, false] {
+        let (Some(model), Some(other)) = (only(model, read), only(other, read)) else {
+            return Verdict::Wrong(Matter::Events);
+        };
+        if model == other {
+            continue;
+        }
+        let Some(model) = model else { return Verdict::Wrong(Matter::Events) };
+        match excuses.iter().find(|excuse| excuse.covers(kind, model, other)) {
+            Some(excuse) => used.push(excuse.name),
+            None => return Verdict::Wrong(Matter::Events),
+        }
+    }
+    if used.is_empty() { Verdict::Wrong(Matter::Events) } else { Verdict::Exact(used) }
+}

@@ -1,0 +1,45 @@
+//! The differential test: random sequences of what drivers do, on the software model and on QEMU's SMMUv3.
+//!
+//! A [`Sequence`](op::Sequence) is plain data, made from a 64-bit seed by [`sequence`]: a setup of address spaces, then
+//! operations - attach, map, unmap, invalidate, DMA - right ones and deliberately wrong ones. One interpreter carries it
+//! out on both machines through the crates, as a driver would. After each DMA both are asked where memory changed and
+//! what was recorded:
+//!
+//! * while nothing stale can be cached, both answers must be equal, but for the faults of QEMU's in [`excuse::QEMU`];
+//! * after an operation that was wrong, until an invalidation makes up for it, the other machine's answer must be one that
+//!   the architecture permits ([`permitted`]).
+//!
+//! What disagrees is made small and printed ([`Disagreement`]). [`Campaign`] runs many sequences.
+//!
+//! One file holds one idea: `random`, `setup`, `window` and `generate` make sequences; `space`, `act`, `observe` and `lab`
+//! carry them out; `stale`, `judge`, `excuse` and `permitted` judge; `pair`, `campaign` and `shrink` run.
+#![forbid(unsafe_code)]
+
+mod act;
+pub mod address;
+mod campaign;
+mod counts;
+mod disagreement;
+mod error;
+pub mod excuse;
+mod generate;
+mod judge;
+mod lab;
+pub mod observe;
+pub mod op;
+mod pair;
+pub mod permitted;
+mod random;
+mod setup;
+mod shrink;
+mod space;
+mod stale;
+mod window;
+
+pub use campaign::{Campaign, Limits, Report, STREAMS, Start};
+pub use counts::Counts;
+pub use disagreement::Disagreement;
+pub use error::DifferError;
+pub use generate::sequence;
+pub use judge::Matter;
+pub use random::Random;
