@@ -47,8 +47,7 @@ pub struct Campaign<'s> {
     excuses: &'static [Excuse],
     /// The other machine never goes back from a two-level stream table to a linear one.
     sticky: bool,
-    model: Option<ModelMachine>,
-    other: Option<Box<dyn Machine>>,
+    machines: Option<(ModelMachine, Box<dyn Machine>)>,
     had_two_levels: bool,
     counts: Counts,
 }
@@ -59,7 +58,7 @@ impl<'s> Campaign<'s> {
     #[must_use]
     pub fn new(start: Start<'s>, excuses: &'static [Excuse]) -> Self {
         let counts = Counts::default();
-        Self { start, excuses, sticky: false, model: None, other: None, had_two_levels: false, counts }
+        Self { start, excuses, sticky: false, machines: None, had_two_levels: false, counts }
     }
 
     /// Compares the model with QEMU, `first` being one that runs, if there is one.
@@ -82,6 +81,17 @@ impl<'s> Campaign<'s> {
         &self.counts
     }
 
+    /// Both are always as old as each other: so both hand out the same memory, and addresses of tables can be compared.
+    fn start_both(&mut self) -> Result<(ModelMachine, Box<dyn Machine>), DifferError> {
+        self.had_two_levels = false;
+        self.counts.started += 1;
+        let other = (self.start)()?;
+        let model = ModelMachine::new(Profile::qemu(), &STREAMS.map(StreamId::new));
+        take_arena(&model)?;
+        take_arena(other.as_ref())?;
+        Ok((model, other))
+    }
+
     /// Runs one sequence, as it is.
     ///
     /// # Errors
@@ -89,31 +99,16 @@ impl<'s> Campaign<'s> {
     pub fn run_one(&mut self, sequence: &Sequence) -> Result<Option<Disagreement>, DifferError> {
         let two_levels = matches!(sequence.setup.streams, StreamTableShape::TwoLevel { .. });
         if self.sticky && self.had_two_levels && !two_levels {
-            self.other = None;
+            self.machines = None;
         }
-        let model = match self.model.take() {
-            Some(model) => model,
-            None => {
-                let model = ModelMachine::new(Profile::qemu(), &STREAMS.map(StreamId::new));
-                take_arena(&model)?;
-                model
-            }
-        };
-        let other = match self.other.take() {
-            Some(other) => other,
-            None => {
-                self.had_two_levels = false;
-                self.counts.started += 1;
-                let other = (self.start)()?;
-                take_arena(other.as_ref())?;
-                other
-            }
+        let (model, other) = match self.machines.take() {
+            Some(machines) => machines,
+            None => self.start_both()?,
         };
         self.had_two_levels |= two_levels;
         let ran = Pair::new(&model, other.as_ref(), self.excuses).run(sequence, &mut self.counts);
-        let Ran { disagreement, model_spoilt, other_spoilt } = ran;
-        self.model = (!model_spoilt).then_some(model);
-        self.other = (!other_spoilt).then_some(other);
+        let Ran { disagreement, spoilt } = ran;
+        self.machines = (!spoilt).then_some((model, other));
         Ok(disagreement)
     }
 

@@ -4,6 +4,7 @@ use crate::address::{ARENA, ARENA_BASE, PAGE};
 use crate::op::{Config, Drop, Flush, Op, Sequence, Setup, TableId, Target};
 use crate::random::Random;
 use crate::setup;
+use crate::space::IDENTITY;
 use crate::window::{blocks, windows};
 use smmu_regs::vmsa::Granule;
 
@@ -75,7 +76,8 @@ impl Generator {
             }
             12..=27 => self.map(),
             28..=41 => self.unmap(),
-            42..=47 => self.invalidate(),
+            42..=46 => self.invalidate(),
+            47 => self.withdraw(),
             _ => self.dma(),
         }
     }
@@ -171,6 +173,20 @@ impl Generator {
         }
         self.gone.push(Mapped { iova, size, ..found });
         self.ops.push(Op::Unmap { table: found.table, iova, size, flush });
+    }
+
+    /// A host takes everything away that its guests' CDs and tables are in, and gives it back.
+    ///
+    /// QEMU's configuration cache holds tables' addresses that stage 2 has translated (facts/qemu.md 8): all
+    /// configuration is dropped with it.
+    fn withdraw(&mut self) {
+        let (table, iova, size) = (TableId::Stage2(0), ARENA_BASE, IDENTITY);
+        self.ops.push(Op::Unmap { table, iova, size, flush: Flush::Exact });
+        self.ops.push(Op::Drop(Drop::Configuration));
+        for _ in 0..self.random.between(1, 5) {
+            self.dma();
+        }
+        self.ops.push(Op::Map { table, iova, size, to: Target::Arena(0), writable: self.random.chance(80) });
     }
 
     fn flush(&mut self, table: TableId) -> Flush {

@@ -94,6 +94,14 @@ fn only(seen: &Seen, read: bool) -> Option<Option<&Record>> {
     if records.next().is_some() { None } else { Some(first) }
 }
 
+/// Records that are about the same access: by their order if there are as many, else by what they say of it.
+fn aligned<'s>(model: &'s Seen, other: &'s Seen) -> Option<Vec<(Option<&'s Record>, Option<&'s Record>)>> {
+    if model.events.len() == other.events.len() {
+        return Some(model.events.iter().map(Some).zip(other.events.iter().map(Some)).collect());
+    }
+    [true, false].into_iter().map(|read| Some((only(model, read)?, only(other, read)?))).collect()
+}
+
 fn exact(model: &Seen, other: &Seen, kind: Kind, excuses: &'static [Excuse]) -> Verdict {
     if model.landing != other.landing || model.lost != other.lost {
         return Verdict::Wrong(Matter::Landing);
@@ -101,19 +109,12 @@ fn exact(model: &Seen, other: &Seen, kind: Kind, excuses: &'static [Excuse]) -> 
     if model.events == other.events {
         return Verdict::Exact(Vec::new());
     }
+    let Some(pairs) = aligned(model, other) else { return Verdict::Wrong(Matter::Events) };
     let mut used = Vec::new();
-    for read in [true, false] {
-        let (Some(model), Some(other)) = (only(model, read), only(other, read)) else {
-            return Verdict::Wrong(Matter::Events);
-        };
-        if model == other {
-            continue;
-        }
-        let Some(model) = model else { return Verdict::Wrong(Matter::Events) };
-        match excuses.iter().find(|excuse| excuse.covers(kind, model, other)) {
-            Some(excuse) => used.push(excuse.name),
-            None => return Verdict::Wrong(Matter::Events),
-        }
+    for (model, other) in pairs.into_iter().filter(|(model, other)| model != other) {
+        let excuse = model.and_then(|model| excuses.iter().find(|e| e.covers(kind, model, other)));
+        let Some(excuse) = excuse else { return Verdict::Wrong(Matter::Events) };
+        used.push(excuse.name);
     }
     if used.is_empty() { Verdict::Wrong(Matter::Events) } else { Verdict::Exact(used) }
 }

@@ -22,7 +22,7 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What an operation came to on one machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// It was carried out; in which way.
     Done(String),
     /// The crates refused it, and nothing happened.

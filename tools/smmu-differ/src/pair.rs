@@ -31,10 +31,8 @@ pub(crate) struct Pair<'p> {
 /// How a run ended.
 pub(crate) struct Ran {
     pub(crate) disagreement: Option<Disagreement>,
-    /// The model is not good for another run.
-    pub(crate) model_spoilt: bool,
-    /// The other machine is not.
-    pub(crate) other_spoilt: bool,
+    /// The machines are not good for another run.
+    pub(crate) spoilt: bool,
 }
 
 impl<'p> Pair<'p> {
@@ -57,7 +55,7 @@ impl<'p> Pair<'p> {
                 };
                 let ours = (text(model), text(other));
                 let found = Disagreement::new(Matter::Failure, sequence, None, ours);
-                return Ran { disagreement: Some(found), model_spoilt: true, other_spoilt: true };
+                return Ran { disagreement: Some(found), spoilt: true };
             }
         };
         let mut disagreement = self.steps(sequence, &mut model, &mut other, counts);
@@ -65,7 +63,7 @@ impl<'p> Pair<'p> {
         if disagreement.is_none() {
             disagreement = self.afterwards(sequence, complaints, &finished);
         }
-        Ran { disagreement, model_spoilt: finished.0.is_err(), other_spoilt: finished.1.is_err() }
+        Ran { disagreement, spoilt: finished.0.is_err() || finished.1.is_err() }
     }
 
     fn steps(

@@ -12,8 +12,8 @@ use smmu_ste::ste::{Ats, FaultMode, GuestSte, Stage1Config, Stage2Config, Stream
 use smmu_ste::{CdConfig, CdTable, Ste, SteConfig};
 use smmu_tlbi::Tag;
 
-/// What a host maps to itself: all that a guest's CD and tables may be in.
-const IDENTITY: u64 = 1 << 30;
+/// Bytes from the begin of RAM that a host maps to itself: all that a guest's CD and tables may be in.
+pub(crate) const IDENTITY: u64 = 1 << 30;
 
 /// A stage-1 address space.
 struct Stage1 {

@@ -39,13 +39,13 @@ pub(crate) fn windows(setup: &Setup, table: TableId) -> Vec<Window> {
         _ => 0,
     };
     let (top, end) = (TOP_PAGES * granule.bytes(), first.wrapping_add(1 << bits));
+    let host = matches!(table, TableId::Stage2(space) if setup.stage2.get(space).is_some_and(|s| s.host));
     let middle = [1_u64 << (bits - 1), 3 << (bits - 2), 1 << 24]
         .into_iter()
         .map(|offset| first.wrapping_add(offset))
-        .find(|base| is_usable(*base, ARENA));
+        .find(|base| is_usable(*base, ARENA) && *base != ARENA_BASE);
     let mut bases: Vec<(u64, u64)> = vec![(first, ARENA), (end.wrapping_sub(top), top)];
     bases.extend(middle.map(|base| (base, ARENA)));
-    let host = matches!(table, TableId::Stage2(space) if setup.stage2.get(space).is_some_and(|s| s.host));
     if !matches!(table, TableId::High(_)) && bits > 30 && !host {
         // What a device reaches here in bypass is the arena, too.
         bases.push((ARENA_BASE, ARENA));
