@@ -131,27 +131,36 @@ impl Lab<'_> {
         if !flush.is_right() {
             self.stale.unmap();
         }
-        self.flush(&what, tag, flush)?;
+        if self.flush(&what, tag, flush)? {
+            if let TableId::Low(space) | TableId::High(space) = id {
+                self.stale.single(space);
+            }
+        }
         if !self.stale.has_translations() {
             self.reclaim_held()?;
         }
         Ok(Outcome::Done(format!("invalidates {}", what.range)))
     }
 
-    fn flush(&mut self, what: &Invalidation, tag: Tag, flush: Flush) -> Result<(), DifferError> {
+    /// Invalidates. Says whether a leaf larger than 4 KiB was invalidated by a command without a range.
+    fn flush(&mut self, what: &Invalidation, tag: Tag, flush: Flush) -> Result<bool, DifferError> {
         let support = RangeSupport::of(&self.caps);
         let rules = Rules { policy: Policy::Exact, ..Rules::new(support) };
         let (rules, tag, what) = match flush {
-            Flush::Omitted => return Ok(()),
-            Flush::WholeTag => return self.run(&[tag.whole()]),
+            Flush::Omitted => return Ok(false),
+            Flush::WholeTag => {
+                self.run(&[tag.whole()])?;
+                return Ok(false);
+            }
             Flush::FirstPhase => {
                 let plan = RangePlan::new(what, &rules);
                 let commands: Vec<Command> = plan.operands().map(|operand| tag.by_address(operand)).collect();
-                return self.run(&commands);
+                self.run(&commands)?;
+                return Ok(false);
             }
             Flush::Short => {
                 let last = what.range.last().wrapping_sub(what.granule.bytes());
-                let Ok(range) = IovaRange::new(what.range.start(), last) else { return Ok(()) };
+                let Ok(range) = IovaRange::new(what.range.start(), last) else { return Ok(false) };
                 (rules, tag, Invalidation { range, ..*what })
             }
             Flush::Single => (Rules { policy: Policy::Single, ..rules }, tag, *what),
@@ -163,9 +172,16 @@ impl Lab<'_> {
             Flush::OtherAsid => (rules, other_asid(tag), *what),
             Flush::OtherVmid => (rules, other_vmid(tag), *what),
         };
-        let _ = invalidate(&self.p, &mut self.queue, &what, &rules, &[tag], &[], TIMEOUT, |_| {})
+        let large = what.leaf_levels.iter().any(|level| level.shift(what.granule) > 12);
+        let mut single = false;
+        let observe = |command: Option<&Command>| {
+            if let Some(Command::TlbiNhVa { operand, .. }) = command {
+                single |= large && operand.as_range().is_none();
+            }
+        };
+        let _ = invalidate(&self.p, &mut self.queue, &what, &rules, &[tag], &[], TIMEOUT, observe)
             .map_err(|e| failed("invalidating")(&e))?;
-        Ok(())
+        Ok(single)
     }
 
     /// An invalidation of its own.

@@ -137,11 +137,21 @@ impl<'s> Campaign<'s> {
             }
             let shape = number / TURN & 1;
             let sequence = generate::sequence(random.bits() & !1 | shape);
-            if let Some(found) = self.run_one(&sequence)? {
-                disagreement = Some(self.shrink(found)?);
+            disagreement = self.run_sequence(&sequence)?.disagreement;
+            if disagreement.is_some() {
                 break;
             }
         }
+        Ok(Report { counts: self.counts.clone(), disagreement })
+    }
+
+    /// Runs one sequence, and makes what it disagrees in small.
+    ///
+    /// # Errors
+    /// A machine does not start.
+    pub fn run_sequence(&mut self, sequence: &Sequence) -> Result<Report, DifferError> {
+        let found = self.run_one(sequence)?;
+        let disagreement = found.map(|found| self.shrink(found)).transpose()?;
         Ok(Report { counts: self.counts.clone(), disagreement })
     }
 }

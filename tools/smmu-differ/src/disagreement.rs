@@ -2,6 +2,7 @@
 
 use crate::judge::Matter;
 use crate::op::{Config, Drop, Op, Sequence, Setup, Stage1Spec, Stage2Spec, TableId, Target};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Two machines that disagree, and the sequence that brought them to it.
@@ -37,7 +38,7 @@ impl fmt::Display for Disagreement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { matter, sequence, model, other } = self;
         writeln!(f, "{matter}; seed {:#x}", sequence.seed)?;
-        sequence.setup.fmt(f)?;
+        print_setup(sequence, f)?;
         for (index, op) in sequence.ops.iter().enumerate() {
             writeln!(f, "  {:>3}. {op}", index + 1)?;
         }
@@ -46,28 +47,52 @@ impl fmt::Display for Disagreement {
     }
 }
 
-impl fmt::Display for Setup {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "  stream table: {:?}", self.streams)?;
-        for (number, Stage1Spec { low, high, asid, vmid, host, detach }) in self.stage1.iter().enumerate() {
-            write!(f, "  stage1[{number}]: ASID {asid}, VMID {vmid}")?;
-            for (name, shape) in [("TTB0", low), ("TTB1", high)] {
-                if let Some(shape) = shape {
-                    write!(f, ", {name} {} {} bits", shape.granule, shape.bits)?;
-                }
+/// Of the setup, what the operations use.
+fn print_setup(sequence: &Sequence, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let Setup { streams, stage1, stage2 } = &sequence.setup;
+    writeln!(f, "  stream table: {streams:?}")?;
+    let (ones, twos) = used(sequence);
+    for (number, spec) in stage1.iter().enumerate().filter(|(number, _)| ones.contains(number)) {
+        let Stage1Spec { low, high, asid, vmid, host, detach } = spec;
+        write!(f, "  stage1[{number}]: ASID {asid}, VMID {vmid}")?;
+        for (name, shape) in [("TTB0", low), ("TTB1", high)] {
+            if let Some(shape) = shape {
+                write!(f, ", {name} {} {} bits", shape.granule, shape.bits)?;
             }
-            if let Some(host) = host {
-                write!(f, ", on stage2[{host}]")?;
-            }
-            writeln!(f, "{}", if *detach { ", detaches empty tables" } else { "" })?;
         }
-        for (number, Stage2Spec { shape, vmid, host, detach }) in self.stage2.iter().enumerate() {
-            write!(f, "  stage2[{number}]: VMID {vmid}, {} {} bits", shape.granule, shape.bits)?;
-            write!(f, "{}", if *host { ", host" } else { "" })?;
-            writeln!(f, "{}", if *detach { ", detaches empty tables" } else { "" })?;
+        if let Some(host) = host {
+            write!(f, ", on stage2[{host}]")?;
         }
-        Ok(())
+        writeln!(f, "{}", if *detach { ", detaches empty tables" } else { "" })?;
     }
+    for (number, spec) in stage2.iter().enumerate().filter(|(number, _)| twos.contains(number)) {
+        let Stage2Spec { shape, vmid, host, detach } = spec;
+        write!(f, "  stage2[{number}]: VMID {vmid}, {} {} bits", shape.granule, shape.bits)?;
+        write!(f, "{}", if *host { ", host" } else { "" })?;
+        writeln!(f, "{}", if *detach { ", detaches empty tables" } else { "" })?;
+    }
+    Ok(())
+}
+
+/// The stage-1 and stage-2 spaces that operations name, hosts included.
+fn used(sequence: &Sequence) -> (BTreeSet<usize>, BTreeSet<usize>) {
+    let (mut ones, mut twos) = (BTreeSet::new(), BTreeSet::new());
+    let mut note = |first, number| {
+        let _ = if first { ones.insert(number) } else { twos.insert(number) };
+    };
+    for op in &sequence.ops {
+        match *op {
+            Op::Map { table, .. } | Op::Unmap { table, .. } => match table {
+                TableId::Low(space) | TableId::High(space) => note(true, space),
+                TableId::Stage2(space) => note(false, space),
+            },
+            Op::Attach { config: Config::Stage1(space), .. } => note(true, space),
+            Op::Attach { config: Config::Stage2(space), .. } => note(false, space),
+            _ => {}
+        }
+    }
+    twos.extend(ones.iter().filter_map(|space| sequence.setup.stage1.get(*space)?.host));
+    (ones, twos)
 }
 
 impl fmt::Display for TableId {

@@ -172,7 +172,25 @@ impl Generator {
             self.mapped.swap_remove(index);
         }
         self.gone.push(Mapped { iova, size, ..found });
+        // Often the same address before and after: what is not cached cannot be stale.
+        let probe = self.random.chance(50).then(|| self.probe(found.table, iova, size)).flatten();
+        self.ops.extend(probe);
         self.ops.push(Op::Unmap { table: found.table, iova, size, flush });
+        self.ops.extend(probe);
+    }
+
+    /// A DMA into a range by a device that is attached to its table, if there is one.
+    fn probe(&mut self, table: TableId, iova: u64, size: u64) -> Option<Op> {
+        let uses = |config: &Config| match (table, *config) {
+            (TableId::Low(a) | TableId::High(a), Config::Stage1(b)) => a == b,
+            (TableId::Stage2(a), Config::Stage2(b)) => a == b,
+            _ => false,
+        };
+        let devices: Vec<usize> =
+            self.attached.iter().enumerate().filter(|(_, config)| uses(config)).map(|(n, _)| n).collect();
+        let device = self.random.pick(&devices).copied()?;
+        let iova = self.inside(&[Mapped { table, iova, size }], 0x18)?;
+        Some(Op::Dma { device, iova })
     }
 
     /// A host takes everything away that its guests' CDs and tables are in, and gives it back.

@@ -60,6 +60,8 @@ pub(crate) enum Verdict {
 pub(crate) enum Measure {
     /// Nothing stale is cached.
     Exact(Kind),
+    /// Nothing stale is cached, but for QEMU after commands without a range.
+    Lingering(Kind),
     /// Something stale may be; what is permitted, if that is known.
     Stale(Option<Permitted>),
 }
@@ -75,6 +77,13 @@ pub(crate) fn judge(
         (Outcome::Failed(_), _) | (_, Outcome::Failed(_)) => Verdict::Wrong(Matter::Failure),
         (Outcome::Seen(model), Outcome::Seen(other)) => match measure {
             Measure::Exact(kind) => exact(model, other, *kind, excuses),
+            Measure::Lingering(kind) => match exact(model, other, *kind, excuses) {
+                Verdict::Wrong(matter) => excuses
+                    .iter()
+                    .find(|excuse| excuse.lingers(*kind))
+                    .map_or(Verdict::Wrong(matter), |excuse| Verdict::Exact(vec![excuse.name])),
+                verdict => verdict,
+            },
             Measure::Stale(None) => Verdict::Unjudged { equal: model == other },
             Measure::Stale(Some(permitted)) if !permitted.allows(other, excuses) => {
                 Verdict::Wrong(Matter::Forbidden)

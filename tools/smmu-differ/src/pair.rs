@@ -82,7 +82,12 @@ impl<'p> Pair<'p> {
                     Measure::Stale(permitted(self.model, device, iova))
                 }
                 Op::Dma { device, .. } => {
-                    Measure::Exact(Kind::of(attached.get(&device).copied().unwrap_or_default(), nested))
+                    let config = attached.get(&device).copied().unwrap_or_default();
+                    let kind = Kind::of(config, nested);
+                    match config {
+                        Config::Stage1(space) if model.stale.was_single(space) => Measure::Lingering(kind),
+                        _ => Measure::Exact(kind),
+                    }
                 }
                 _ => Measure::Exact(Kind::Abort),
             };

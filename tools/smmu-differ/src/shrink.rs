@@ -1,6 +1,6 @@
 //! Making a disagreement small: operations are left out and ranges made simpler as long as it stays.
 
-use crate::op::{Flush, Op, Sequence, Setup};
+use crate::op::{Flush, Op, Sequence};
 use crate::{DifferError, Disagreement};
 use smmu_ste::table::StreamTableShape;
 
@@ -67,7 +67,7 @@ impl Shrinker<'_> {
     fn simplify(&mut self) -> Result<(), DifferError> {
         let mut index = 0;
         while let Some(op) = self.best.sequence.ops.get(index).copied() {
-            for simpler in simpler(op, &self.best.sequence.setup) {
+            for simpler in simpler(op, &self.best.sequence) {
                 let mut candidate = self.best.sequence.clone();
                 if let Some(op) = candidate.ops.get_mut(index) {
                     *op = simpler;
@@ -88,8 +88,8 @@ impl Shrinker<'_> {
 }
 
 /// Simpler operations, the simplest first.
-fn simpler(op: Op, setup: &Setup) -> Vec<Op> {
-    let page = |table| setup.shape(table).map_or(0, |shape| shape.granule.bytes());
+fn simpler(op: Op, sequence: &Sequence) -> Vec<Op> {
+    let page = |table| sequence.setup.shape(table).map_or(0, |shape| shape.granule.bytes());
     match op {
         Op::Attach { device, config, raw: true } => vec![Op::Attach { device, config, raw: false }],
         Op::Map { table, iova, size, to, writable } => {
@@ -117,7 +117,17 @@ fn simpler(op: Op, setup: &Setup) -> Vec<Op> {
             }
             all
         }
-        Op::Dma { device, iova } if iova & 0xfff != 0 => vec![Op::Dma { device, iova: iova & !0xfff }],
+        Op::Dma { device, iova } => {
+            // The first device that is attached to anything may be able to do what this one does.
+            let first = sequence.ops.iter().find_map(|op| match op {
+                Op::Attach { device, .. } => Some(*device),
+                _ => None,
+            });
+            let other = first.filter(|first| *first != device);
+            let start = (iova & 0xfff != 0).then_some(iova & !0xfff);
+            let others = other.into_iter().map(|device| Op::Dma { device, iova });
+            others.chain(start.map(|iova| Op::Dma { device, iova })).collect()
+        }
         _ => Vec::new(),
     }
 }

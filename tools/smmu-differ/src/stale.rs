@@ -9,6 +9,9 @@ pub(crate) struct Stale {
     devices: BTreeSet<usize>,
     /// Translations of any tag.
     translations: bool,
+    /// Guests' spaces of which leaves larger than 4 KiB were invalidated by commands without a range: nothing of them is
+    /// stale, but for QEMU (see [`crate::excuse::QEMU`]).
+    single: BTreeSet<usize>,
 }
 
 impl Stale {
@@ -22,6 +25,16 @@ impl Stale {
         self.translations = true;
     }
 
+    /// A leaf of a guest's space, larger than 4 KiB, was invalidated by a command without a range.
+    pub(crate) fn single(&mut self, space: usize) {
+        self.single.insert(space);
+    }
+
+    /// Whether such a command was the last word on a space.
+    pub(crate) fn was_single(&self, space: usize) -> bool {
+        self.single.contains(&space)
+    }
+
     /// A device's configuration was invalidated.
     pub(crate) fn drop_stream(&mut self, device: usize) {
         self.devices.remove(&device);
@@ -33,8 +46,9 @@ impl Stale {
     }
 
     /// All translations were.
-    pub(crate) const fn drop_translations(&mut self) {
+    pub(crate) fn drop_translations(&mut self) {
         self.translations = false;
+        self.single.clear();
     }
 
     /// Whether a transaction of the device may meet anything stale.
