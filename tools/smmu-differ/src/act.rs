@@ -33,6 +33,7 @@ impl Lab<'_> {
         self.streams
             .ensure(&self.p, &mut self.queue, stream, TIMEOUT)
             .map_err(|e| failed("making room for an STE")(&e))?;
+        self.attached.insert(device, config);
         if raw {
             self.store_raw(stream, &ste)?;
             self.stale.store(device);
@@ -49,8 +50,8 @@ impl Lab<'_> {
         Ok(Outcome::Done(format!("{how}, {} steps", updated.plan.steps().count())))
     }
 
-    /// Stores an entry as nobody should: with no regard to order, and no invalidation.
-    fn store_raw(&self, stream: StreamId, ste: &Ste) -> Result<(), DifferError> {
+    /// Where the STE of a stream is, that has one.
+    pub(crate) fn ste_address(&self, stream: StreamId) -> Result<PhysAddr, DifferError> {
         let (base, _) = self.streams.registers().map_err(|e| failed("finding an STE")(&e))?;
         let (base, stream) = (base.address(StrtabBase::ADDR), u64::from(stream.get()));
         let at = match self.streams.shape() {
@@ -62,7 +63,13 @@ impl Lab<'_> {
                 table + (stream & ((1 << split) - 1)) * 64
             }
         };
-        let words = self.p.words(PhysAddr::new(at), Ste::WORDS).map_err(|e| failed("finding an STE")(&e))?;
+        Ok(PhysAddr::new(at))
+    }
+
+    /// Stores an entry as nobody should: with no regard to order, and no invalidation.
+    fn store_raw(&self, stream: StreamId, ste: &Ste) -> Result<(), DifferError> {
+        let at = self.ste_address(stream)?;
+        let words = self.p.words(at, Ste::WORDS).map_err(|e| failed("finding an STE")(&e))?;
         for (word, value) in words.iter().zip(ste.words()) {
             word.store(value);
         }

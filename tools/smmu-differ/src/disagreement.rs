@@ -155,6 +155,9 @@ impl fmt::Display for Op {
                 write!(f, "unmap {table} {iova:#x}+{size:#x}, invalidation: {wrong}{flush:?}")
             }
             Self::Drop(what) => write!(f, "invalidate {what}"),
+            Self::Corrupt { device, iova, fault } => {
+                write!(f, "DMA of device {device} at {iova:#x} with {}, nothing cached", fault.name)
+            }
             Self::Dma { device, iova } => write!(f, "DMA of device {device} at {iova:#x}"),
         }
     }

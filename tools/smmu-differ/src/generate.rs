@@ -1,6 +1,7 @@
 //! From a seed to a sequence. The generator keeps its own account of what is mapped, so that most operations do something.
 
 use crate::address::{ARENA, ARENA_BASE, PAGE};
+use crate::fault::FAULTS;
 use crate::op::{Config, Drop, Flush, Op, Sequence, Setup, TableId, Target};
 use crate::random::Random;
 use crate::setup;
@@ -78,6 +79,7 @@ impl Generator {
             28..=41 => self.unmap(),
             42..=46 => self.invalidate(),
             47 => self.withdraw(),
+            48..=59 => self.corrupt(),
             _ => self.dma(),
         }
     }
@@ -229,6 +231,17 @@ impl Generator {
             _ => Drop::Everything,
         };
         self.ops.push(Op::Drop(what));
+    }
+
+    fn corrupt(&mut self) {
+        let before = self.ops.len();
+        self.dma();
+        let fault = self.random.pick(FAULTS);
+        if let (Some(fault), Some(op)) = (fault, self.ops.get_mut(before)) {
+            if let Op::Dma { device, iova } = *op {
+                *op = Op::Corrupt { device, iova, fault };
+            }
+        }
     }
 
     fn dma(&mut self) {

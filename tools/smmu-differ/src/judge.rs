@@ -1,6 +1,6 @@
 //! Comparing what an operation came to on both machines.
 
-use crate::excuse::{Excuse, Kind};
+use crate::excuse::{Context, Excuse};
 use crate::lab::Outcome;
 use crate::observe::{Record, Seen};
 use crate::permitted::Permitted;
@@ -59,9 +59,9 @@ pub(crate) enum Verdict {
 /// How strictly a DMA is judged.
 pub(crate) enum Measure {
     /// Nothing stale is cached.
-    Exact(Kind),
+    Exact(Context),
     /// Nothing stale is cached, but for QEMU after commands without a range.
-    Lingering(Kind),
+    Lingering(Context),
     /// Something stale may be; what is permitted, if that is known.
     Stale(Option<Permitted>),
 }
@@ -76,11 +76,11 @@ pub(crate) fn judge(
     match (model, other) {
         (Outcome::Failed(_), _) | (_, Outcome::Failed(_)) => Verdict::Wrong(Matter::Failure),
         (Outcome::Seen(model), Outcome::Seen(other)) => match measure {
-            Measure::Exact(kind) => exact(model, other, *kind, excuses),
-            Measure::Lingering(kind) => match exact(model, other, *kind, excuses) {
+            Measure::Exact(context) => exact(model, other, *context, excuses),
+            Measure::Lingering(context) => match exact(model, other, *context, excuses) {
                 Verdict::Wrong(matter) => excuses
                     .iter()
-                    .find(|excuse| excuse.lingers(*kind))
+                    .find(|excuse| excuse.lingers(*context))
                     .map_or(Verdict::Wrong(matter), |excuse| Verdict::Exact(vec![excuse.name])),
                 verdict => verdict,
             },
@@ -111,17 +111,20 @@ fn aligned<'s>(model: &'s Seen, other: &'s Seen) -> Option<Vec<(Option<&'s Recor
     [true, false].into_iter().map(|read| Some((only(model, read)?, only(other, read)?))).collect()
 }
 
-fn exact(model: &Seen, other: &Seen, kind: Kind, excuses: &'static [Excuse]) -> Verdict {
+fn exact(model: &Seen, other: &Seen, context: Context, excuses: &'static [Excuse]) -> Verdict {
+    if model == other {
+        return Verdict::Exact(Vec::new());
+    }
+    if let Some(excuse) = excuses.iter().find(|excuse| excuse.refuses(context, other)) {
+        return Verdict::Exact(vec![excuse.name]);
+    }
     if model.landing != other.landing || model.lost != other.lost {
         return Verdict::Wrong(Matter::Landing);
-    }
-    if model.events == other.events {
-        return Verdict::Exact(Vec::new());
     }
     let Some(pairs) = aligned(model, other) else { return Verdict::Wrong(Matter::Events) };
     let mut used = Vec::new();
     for (model, other) in pairs.into_iter().filter(|(model, other)| model != other) {
-        let excuse = model.and_then(|model| excuses.iter().find(|e| e.covers(kind, model, other)));
+        let excuse = model.and_then(|model| excuses.iter().find(|e| e.covers(context, model, other)));
         let Some(excuse) = excuse else { return Verdict::Wrong(Matter::Events) };
         used.push(excuse.name);
     }

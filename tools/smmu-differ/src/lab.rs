@@ -3,7 +3,7 @@
 use crate::DifferError;
 use crate::address::{ARENA, hazardous};
 use crate::observe::{Seen, Watch};
-use crate::op::{Op, Sequence, Setup};
+use crate::op::{Config, Op, Sequence, Setup};
 use crate::space::Spaces;
 use crate::stale::Stale;
 use io_pgtable_lpae::FreedTables;
@@ -14,6 +14,7 @@ use smmu_regs::lifecycle::{Bases, Enabled, Probed};
 use smmu_regs::receipt::Detached;
 use smmu_regs::{Caps, InstanceId};
 use smmu_ste::StreamTable;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -62,6 +63,8 @@ pub(crate) struct Lab<'m> {
     pub(crate) stale: Stale,
     /// Tables that a walker may still read.
     pub(crate) held: Vec<Detached<FreedTables>>,
+    /// What the entries in memory say.
+    pub(crate) attached: BTreeMap<usize, Config>,
     /// Blocks that are larger than the arena: input addresses of which only the first part may be used.
     pub(crate) large: Vec<(u64, u64)>,
 }
@@ -95,8 +98,8 @@ impl<'m> Lab<'m> {
         let smmu = ready.enable(&p, clean, TIMEOUT).map_err(|e| failed("bringing up")(&e))?;
         let spaces = Spaces::new(p, &caps, setup)?;
         let (watch, stale) = (Watch::default(), Stale::default());
-        let (held, large) = (Vec::new(), Vec::new());
-        Ok(Self { p, caps, smmu, queue, events, streams, spaces, watch, stale, held, large })
+        let (held, large, attached) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Ok(Self { p, caps, smmu, queue, events, streams, spaces, watch, stale, held, attached, large })
     }
 
     /// Carries one operation out.
@@ -109,6 +112,7 @@ impl<'m> Lab<'m> {
             Op::Unmap { table, iova, size, flush } => self.unmap(table, (iova, size), flush),
             Op::Drop(what) => self.invalidate(what),
             Op::Dma { device, iova } => self.dma(device, iova),
+            Op::Corrupt { device, iova, fault } => self.corrupt(device, iova, fault),
         };
         let outcome = outcome.unwrap_or_else(|error| Outcome::Failed(error.to_string()));
         match self.p.failure() {
@@ -123,7 +127,7 @@ impl<'m> Lab<'m> {
         iova % 4 == 0 && !hazardous(iova) && !self.large.iter().any(beyond)
     }
 
-    fn dma(&mut self, device: usize, iova: u64) -> Result<Outcome, DifferError> {
+    pub(crate) fn dma(&mut self, device: usize, iova: u64) -> Result<Outcome, DifferError> {
         if !self.is_safe(iova) || device >= self.p.devices().len() {
             return Ok(Outcome::Skipped);
         }

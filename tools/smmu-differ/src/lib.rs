@@ -11,17 +11,19 @@
 //!
 //! What disagrees is made small and printed ([`Disagreement`]). [`Campaign`] runs many sequences.
 //!
-//! One file holds one idea: `random`, `setup`, `window` and `generate` make sequences; `space`, `act`, `observe` and `lab`
-//! carry them out; `stale`, `judge`, `excuse` and `permitted` judge; `pair`, `campaign` and `shrink` run.
+//! One file holds one idea: `random`, `setup`, `window` and `generate` make sequences; `space`, `act`, `fault`,
+//! `corrupt`, `observe` and `lab` carry them out; `stale`, `judge`, `excuse` and `permitted` judge; `pair`, `campaign` and `shrink` run.
 #![forbid(unsafe_code)]
 
 mod act;
 pub mod address;
 mod campaign;
+mod corrupt;
 mod counts;
 mod disagreement;
 mod error;
 pub mod excuse;
+pub mod fault;
 mod generate;
 mod judge;
 mod lab;

@@ -1,5 +1,6 @@
 //! What a sequence is made of: a setup, then plain operations. All of it is data that can be printed, cut and run again.
 
+use crate::fault::Fault;
 use smmu_regs::vmsa::Granule;
 use smmu_ste::table::StreamTableShape;
 
@@ -181,6 +182,15 @@ pub enum Op {
         device: usize,
         /// Input address, a multiple of 4.
         iova: u64,
+    },
+    /// A device inverts a word while something is wrong with what translates its address.
+    Corrupt {
+        /// Number of the device.
+        device: usize,
+        /// Input address, a multiple of 4.
+        iova: u64,
+        /// What is wrong.
+        fault: &'static Fault,
     },
 }
 

@@ -2,14 +2,13 @@
 
 use crate::address::{ARENA, ARENA_BASE};
 use crate::counts::Counts;
-use crate::excuse::{Excuse, Kind};
+use crate::excuse::{Context, Excuse, Kind};
 use crate::judge::{Matter, Measure, Verdict, judge};
-use crate::lab::{Lab, Outcome};
+use crate::lab::Lab;
 use crate::op::{Config, Op, Sequence};
 use crate::permitted::permitted;
 use crate::{DifferError, Disagreement};
 use smmu_machine::{Machine, ModelMachine};
-use std::collections::BTreeMap;
 
 /// Takes a fresh machine's arena for good: sequences give everything else back, so it stays where it is.
 ///
@@ -73,24 +72,9 @@ impl<'p> Pair<'p> {
         other: &mut Lab<'_>,
         counts: &mut Counts,
     ) -> Option<Disagreement> {
-        let mut attached: BTreeMap<usize, Config> = BTreeMap::new();
-        let nested = |space: usize| sequence.setup.stage1.get(space).is_some_and(|spec| spec.host.is_some());
         for (index, op) in sequence.ops.iter().enumerate() {
             counts.operations += 1;
-            let measure = match *op {
-                Op::Dma { device, iova } if model.stale.concerns(device) => {
-                    Measure::Stale(permitted(self.model, device, iova))
-                }
-                Op::Dma { device, .. } => {
-                    let config = attached.get(&device).copied().unwrap_or_default();
-                    let kind = Kind::of(config, nested);
-                    match config {
-                        Config::Stage1(space) if model.stale.was_single(space) => Measure::Lingering(kind),
-                        _ => Measure::Exact(kind),
-                    }
-                }
-                _ => Measure::Exact(Kind::Abort),
-            };
+            let measure = self.measure(sequence, op, model);
             let outcomes = (model.step(sequence, op), other.step(sequence, op));
             match judge(&outcomes.0, &outcomes.1, &measure, self.excuses) {
                 Verdict::Wrong(matter) => {
@@ -99,11 +83,30 @@ impl<'p> Pair<'p> {
                 }
                 verdict => counts.add(&verdict),
             }
-            if let (Op::Attach { device, config, .. }, Outcome::Done(_)) = (op, &outcomes.0) {
-                attached.insert(*device, *config);
-            }
         }
         None
+    }
+
+    /// How strictly the outcome of `op` is to be judged, before it is carried out.
+    fn measure(&self, sequence: &Sequence, op: &Op, model: &Lab<'_>) -> Measure {
+        let nested = |space: usize| sequence.setup.stage1.get(space).is_some_and(|spec| spec.host.is_some());
+        let config = |device: usize| model.attached.get(&device).copied().unwrap_or_default();
+        match *op {
+            Op::Dma { device, iova } if model.stale.concerns(device) => {
+                Measure::Stale(permitted(self.model, device, iova))
+            }
+            Op::Dma { device, .. } => {
+                let context = Context { kind: Kind::of(config(device), nested), fault: None };
+                match config(device) {
+                    Config::Stage1(space) if model.stale.was_single(space) => Measure::Lingering(context),
+                    _ => Measure::Exact(context),
+                }
+            }
+            Op::Corrupt { device, fault, .. } => {
+                Measure::Exact(Context { kind: Kind::of(config(device), nested), fault: Some(fault.name) })
+            }
+            _ => Measure::Exact(Context { kind: Kind::Abort, fault: None }),
+        }
     }
 
     /// What only shows at the end.

@@ -146,6 +146,16 @@ impl Spaces {
         }
     }
 
+    /// Where the CD of a stage-1 space is.
+    pub(crate) fn cd_address(&self, space: usize) -> Option<PhysAddr> {
+        Some(self.stage1.get(space)?.cds.pointer(WithoutSubstream::Terminate).base)
+    }
+
+    /// The stage-2 space under a guest's.
+    pub(crate) fn host(&self, space: usize) -> Option<usize> {
+        self.stage1.get(space)?.spec.host
+    }
+
     /// Whose translations those of a table are.
     pub(crate) fn tag(&self, id: TableId) -> Option<Tag> {
         match id {
