@@ -36,16 +36,12 @@ impl Lab<'_> {
         self.attached.insert(device, config);
         if raw {
             self.store_raw(stream, &ste)?;
-            self.stale.store(device);
             return Ok(Outcome::Done(String::new()));
         }
         let updated = self
             .streams
             .set(&self.p, &mut self.queue, stream, &ste, TIMEOUT, |_| {})
             .map_err(|e| failed("changing an STE")(&e))?;
-        if !updated.plan.is_empty() {
-            self.stale.drop_stream(device);
-        }
         let how = if updated.plan.is_hitless() { "hitless" } else { "with a break" };
         Ok(Outcome::Done(format!("{how}, {} steps", updated.plan.steps().count())))
     }
@@ -196,19 +192,14 @@ impl Lab<'_> {
         match what {
             Drop::Everything => {
                 self.run(&[Command::CfgiAll, Command::TlbiNsnhAll])?;
-                self.stale.drop_configuration();
                 self.stale.drop_translations();
             }
-            Drop::Configuration => {
-                self.run(&[Command::CfgiAll])?;
-                self.stale.drop_configuration();
-            }
+            Drop::Configuration => self.run(&[Command::CfgiAll])?,
             Drop::Stream(device) => {
                 let Some(stream) = self.p.devices().get(device).copied() else {
                     return Ok(Outcome::Skipped);
                 };
                 self.run(&[Command::CfgiSte { stream, leaf: true }])?;
-                self.stale.drop_stream(device);
             }
             Drop::Translations => {
                 self.run(&[Command::TlbiNsnhAll])?;

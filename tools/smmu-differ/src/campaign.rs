@@ -9,7 +9,7 @@ use crate::random::Random;
 use crate::shrink::shrink;
 use crate::{DifferError, Disagreement};
 use smmu_machine::{Machine, MachineError, ModelMachine, QemuMachine};
-use smmu_model::Profile;
+use smmu_model::{Adversity, Profile};
 use smmu_regs::StreamId;
 use smmu_ste::table::StreamTableShape;
 use std::time::{Duration, Instant};
@@ -27,6 +27,8 @@ pub struct Limits {
     pub sequences: u64,
     /// After so much time.
     pub time: Duration,
+    /// Not at the first disagreement: one of each kind is wanted.
+    pub go_on: bool,
 }
 
 /// What came of it.
@@ -35,7 +37,16 @@ pub struct Report {
     /// How much was compared.
     pub counts: Counts,
     /// What they disagree in, made small.
-    pub disagreement: Option<Disagreement>,
+    pub found: Vec<Found>,
+}
+
+/// A kind of disagreement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The first one, made small.
+    pub first: Disagreement,
+    /// Sequences that had one.
+    pub times: u64,
 }
 
 /// A way to start a machine.
@@ -86,7 +97,8 @@ impl<'s> Campaign<'s> {
         self.had_two_levels = false;
         self.counts.started += 1;
         let other = (self.start)()?;
-        let model = ModelMachine::new(Profile::qemu(), &STREAMS.map(StreamId::new));
+        let adversity = Adversity::new(STREAMS.map(|stream| (stream, None)));
+        let model = ModelMachine::adversarial(Profile::qemu(), &STREAMS.map(StreamId::new), adversity);
         take_arena(&model)?;
         take_arena(other.as_ref())?;
         Ok((model, other))
@@ -96,7 +108,7 @@ impl<'s> Campaign<'s> {
     ///
     /// # Errors
     /// A machine does not start.
-    pub fn run_one(&mut self, sequence: &Sequence) -> Result<Option<Disagreement>, DifferError> {
+    fn run_one(&mut self, sequence: &Sequence) -> Result<Option<Disagreement>, DifferError> {
         let two_levels = matches!(sequence.setup.streams, StreamTableShape::TwoLevel { .. });
         if self.sticky && self.had_two_levels && !two_levels {
             self.machines = None;
@@ -112,46 +124,54 @@ impl<'s> Campaign<'s> {
         Ok(disagreement)
     }
 
-    /// Makes a disagreement small. What that costs is not counted.
+    /// Runs the sequences of `seed` until a limit is reached or, unless it is to go on, the machines disagree.
+    /// `progress` is told after each sequence.
     ///
     /// # Errors
     /// A machine does not start.
-    pub fn shrink(&mut self, found: Disagreement) -> Result<Disagreement, DifferError> {
-        let counts = self.counts.clone();
-        let shrunk = shrink(found, &mut |sequence| self.run_one(sequence));
-        self.counts = counts;
-        shrunk
-    }
-
-    /// Runs the sequences of `seed` until a limit is reached or the machines disagree.
-    ///
-    /// # Errors
-    /// A machine does not start.
-    pub fn run(&mut self, seed: u64, limits: &Limits) -> Result<Report, DifferError> {
+    pub fn run(
+        &mut self,
+        seed: u64,
+        limits: &Limits,
+        mut progress: impl FnMut(&Counts),
+    ) -> Result<Report, DifferError> {
         let begin = Instant::now();
         let mut random = Random::new(seed);
-        let mut disagreement = None;
+        let mut found = Vec::new();
         for number in 0..limits.sequences {
-            if begin.elapsed() >= limits.time {
+            if begin.elapsed() >= limits.time || !limits.go_on && !found.is_empty() {
                 break;
             }
             let shape = number / TURN & 1;
             let sequence = generate::sequence(random.bits() & !1 | shape);
-            disagreement = self.run_sequence(&sequence)?.disagreement;
-            if disagreement.is_some() {
-                break;
-            }
+            self.run_into(&sequence, &mut found)?;
+            progress(&self.counts);
         }
-        Ok(Report { counts: self.counts.clone(), disagreement })
+        Ok(Report { counts: self.counts.clone(), found })
     }
 
-    /// Runs one sequence, and makes what it disagrees in small.
+    /// Runs one sequence, and makes what the machines disagree in small.
     ///
     /// # Errors
     /// A machine does not start.
     pub fn run_sequence(&mut self, sequence: &Sequence) -> Result<Report, DifferError> {
-        let found = self.run_one(sequence)?;
-        let disagreement = found.map(|found| self.shrink(found)).transpose()?;
-        Ok(Report { counts: self.counts.clone(), disagreement })
+        let mut found = Vec::new();
+        self.run_into(sequence, &mut found)?;
+        Ok(Report { counts: self.counts.clone(), found })
+    }
+
+    fn run_into(&mut self, sequence: &Sequence, found: &mut Vec<Found>) -> Result<(), DifferError> {
+        let Some(new) = self.run_one(sequence)? else { return Ok(()) };
+        match found.iter_mut().find(|old| old.first.is_like(&new)) {
+            Some(old) => old.times += 1,
+            None => {
+                // What that costs is not counted.
+                let counts = self.counts.clone();
+                let first = shrink(new, &mut |sequence| self.run_one(sequence));
+                self.counts = counts;
+                found.push(Found { first: first?, times: 1 });
+            }
+        }
+        Ok(())
     }
 }

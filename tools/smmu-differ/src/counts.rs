@@ -11,16 +11,14 @@ pub struct Counts {
     pub sequences: u64,
     /// Operations carried out on both machines, DMA included.
     pub operations: u64,
-    /// DMAs that had to be equal in everything, and were.
+    /// DMAs with one permitted outcome, equal on both machines in everything.
     pub exact: u64,
-    /// Those of `exact` in which a known fault was excused, by its name.
-    pub excused: BTreeMap<&'static str, u64>,
-    /// DMAs whose outcome had to be one of those permitted, and was.
+    /// DMAs with several permitted outcomes, the other machine's among them.
     pub member: u64,
-    /// DMAs that could not be judged.
-    pub unjudged: u64,
-    /// Those of `unjudged` that were equal all the same.
-    pub unjudged_equal: u64,
+    /// DMAs in which the other machine was wrong in ways that are known.
+    pub excused: u64,
+    /// How often each known fault excused something; a DMA may have two.
+    pub excuses: BTreeMap<&'static str, u64>,
     /// DMAs not made, as they would not have been safe.
     pub skipped: u64,
     /// Machines started.
@@ -28,26 +26,23 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// DMAs that were made.
+    /// DMAs that were made, and agreed.
     #[must_use]
     pub const fn checks(&self) -> u64 {
-        self.exact + self.member + self.unjudged
+        self.exact + self.member + self.excused
     }
 
     pub(crate) fn add(&mut self, verdict: &Verdict) {
         match verdict {
             Verdict::Fine | Verdict::Wrong(_) => {}
             Verdict::Skipped => self.skipped += 1,
-            Verdict::Exact(excuses) => {
-                self.exact += 1;
-                for excuse in excuses {
-                    *self.excused.entry(excuse).or_default() += 1;
-                }
-            }
+            Verdict::Exact => self.exact += 1,
             Verdict::Member => self.member += 1,
-            Verdict::Unjudged { equal } => {
-                self.unjudged += 1;
-                self.unjudged_equal += u64::from(*equal);
+            Verdict::Excused(names) => {
+                self.excused += 1;
+                for name in names {
+                    *self.excuses.entry(name).or_default() += 1;
+                }
             }
         }
     }
@@ -55,21 +50,14 @@ impl Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} sequences, {} operations, {} DMA checks: {} exact, {} by membership, {} not judged ({} of them equal); {} skipped; {} machines started",
-            self.sequences,
-            self.operations,
-            self.checks(),
-            self.exact,
-            self.member,
-            self.unjudged,
-            self.unjudged_equal,
-            self.skipped,
-            self.started
-        )?;
-        for (name, count) in &self.excused {
-            write!(f, "; excused {count} times: {name}")?;
+        let Self { sequences, operations, exact, member, excused, skipped, started, .. } = self;
+        writeln!(f, "{sequences} sequences, {operations} operations, {started} machines started")?;
+        writeln!(f, "{} DMAs judged, {skipped} not made as they would not have been safe:", self.checks())?;
+        writeln!(f, "{exact:>9}  one outcome was permitted, and both machines had it, records included")?;
+        writeln!(f, "{member:>9}  several were permitted, and the other machine's was one of them")?;
+        write!(f, "{excused:>9}  the other machine was wrong in a known way:")?;
+        for (name, count) in &self.excuses {
+            write!(f, "\n{count:>18}  {name}")?;
         }
         Ok(())
     }

@@ -32,6 +32,15 @@ impl Disagreement {
         }
         Self { matter, sequence, model, other }
     }
+
+    /// Whether it is of the same kind: the same matter, and the same thing wrong on purpose.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let fault = |found: &Self| match found.sequence.ops.last() {
+            Some(Op::Corrupt { fault, .. }) => Some(fault.name),
+            _ => None,
+        };
+        self.matter == other.matter && fault(self) == fault(other)
+    }
 }
 
 impl fmt::Display for Disagreement {

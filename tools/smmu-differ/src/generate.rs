@@ -37,6 +37,8 @@ struct Generator {
     ops: Vec<Op>,
     /// Whether the driver makes mistakes.
     sloppy: bool,
+    /// Whether fields are set wrongly on purpose.
+    faulty: bool,
 }
 
 /// The sequence of a seed. Bit 0 of the seed chooses between a linear and a two-level stream table.
@@ -44,7 +46,7 @@ struct Generator {
 pub fn sequence(seed: u64) -> Sequence {
     let mut random = Random::new(seed >> 1);
     let setup = setup::setup(&mut random, seed & 1 != 0);
-    let (sloppy, length) = (random.chance(65), random.between(20, 70));
+    let (sloppy, faulty, length) = (random.chance(65), random.chance(65), random.between(20, 70));
     let mut generator = Generator {
         random,
         tables: setup.tables(),
@@ -54,6 +56,7 @@ pub fn sequence(seed: u64) -> Sequence {
         attached: [Config::default(); DEVICES as usize],
         ops: Vec::new(),
         sloppy,
+        faulty,
     };
     for _ in 0..6 {
         generator.map();
@@ -79,7 +82,7 @@ impl Generator {
             28..=41 => self.unmap(),
             42..=46 => self.invalidate(),
             47 => self.withdraw(),
-            48..=59 => self.corrupt(),
+            48..=59 if self.faulty => self.corrupt(),
             _ => self.dma(),
         }
     }

@@ -43,53 +43,37 @@ pub(crate) enum Verdict {
     Fine,
     /// A DMA that was not made, on either machine.
     Skipped,
-    /// Both observations are equal, as they must be, but for what is excused.
-    Exact(Vec<&'static str>),
-    /// Something stale may be cached: the outcome is one of those permitted.
+    /// One outcome was permitted, and both have it, records included.
+    Exact,
+    /// Several outcomes were permitted: the other machine's is one of them.
     Member,
-    /// Something stale may be cached, and nobody knows what is permitted.
-    Unjudged {
-        /// The observations are equal all the same.
-        equal: bool,
-    },
+    /// The other machine's is wrong in ways that are known.
+    Excused(Vec<&'static str>),
     /// Something is wrong.
     Wrong(Matter),
 }
 
-/// How strictly a DMA is judged.
-pub(crate) enum Measure {
-    /// Nothing stale is cached.
-    Exact(Context),
-    /// Nothing stale is cached, but for QEMU after commands without a range.
-    Lingering(Context),
-    /// Something stale may be; what is permitted, if that is known.
-    Stale(Option<Permitted>),
-}
-
-/// Judges one operation.
+/// Judges one operation; for a DMA by what was permitted.
 pub(crate) fn judge(
-    model: &Outcome,
-    other: &Outcome,
-    measure: &Measure,
+    (model, other): (&Outcome, &Outcome),
+    permitted: Option<&Permitted>,
+    context: Context,
     excuses: &'static [Excuse],
 ) -> Verdict {
     match (model, other) {
         (Outcome::Failed(_), _) | (_, Outcome::Failed(_)) => Verdict::Wrong(Matter::Failure),
-        (Outcome::Seen(model), Outcome::Seen(other)) => match measure {
-            Measure::Exact(context) => exact(model, other, *context, excuses),
-            Measure::Lingering(context) => match exact(model, other, *context, excuses) {
-                Verdict::Wrong(matter) => excuses
-                    .iter()
-                    .find(|excuse| excuse.lingers(*context))
-                    .map_or(Verdict::Wrong(matter), |excuse| Verdict::Exact(vec![excuse.name])),
-                verdict => verdict,
-            },
-            Measure::Stale(None) => Verdict::Unjudged { equal: model == other },
-            Measure::Stale(Some(permitted)) if !permitted.allows(other, excuses) => {
-                Verdict::Wrong(Matter::Forbidden)
+        (Outcome::Seen(model), Outcome::Seen(other)) => {
+            let verdict = match permitted {
+                Some(set) if set.is_single() => exact(model, other, context, excuses),
+                Some(set) if set.allows(other, excuses) => Verdict::Member,
+                _ => Verdict::Wrong(Matter::Forbidden),
+            };
+            let known = |excuse: &&Excuse| excuse.refuses(context, other) || excuse.lingers(context);
+            match (verdict, excuses.iter().find(known)) {
+                (Verdict::Wrong(_), Some(excuse)) => Verdict::Excused(vec![excuse.name]),
+                (verdict, _) => verdict,
             }
-            Measure::Stale(Some(_)) => Verdict::Member,
-        },
+        }
         (model, other) if model != other => Verdict::Wrong(Matter::Driver),
         (Outcome::Skipped, _) => Verdict::Skipped,
         _ => Verdict::Fine,
@@ -111,12 +95,10 @@ fn aligned<'s>(model: &'s Seen, other: &'s Seen) -> Option<Vec<(Option<&'s Recor
     [true, false].into_iter().map(|read| Some((only(model, read)?, only(other, read)?))).collect()
 }
 
+/// Both observations are equal, but for records in which a known fault shows.
 fn exact(model: &Seen, other: &Seen, context: Context, excuses: &'static [Excuse]) -> Verdict {
     if model == other {
-        return Verdict::Exact(Vec::new());
-    }
-    if let Some(excuse) = excuses.iter().find(|excuse| excuse.refuses(context, other)) {
-        return Verdict::Exact(vec![excuse.name]);
+        return Verdict::Exact;
     }
     if model.landing != other.landing || model.lost != other.lost {
         return Verdict::Wrong(Matter::Landing);
@@ -128,5 +110,5 @@ fn exact(model: &Seen, other: &Seen, context: Context, excuses: &'static [Excuse
         let Some(excuse) = excuse else { return Verdict::Wrong(Matter::Events) };
         used.push(excuse.name);
     }
-    if used.is_empty() { Verdict::Wrong(Matter::Events) } else { Verdict::Exact(used) }
+    if used.is_empty() { Verdict::Wrong(Matter::Events) } else { Verdict::Excused(used) }
 }

@@ -4,6 +4,7 @@ use crate::DifferError;
 use crate::address::{ARENA, hazardous};
 use crate::observe::{Seen, Watch};
 use crate::op::{Config, Op, Sequence, Setup};
+use crate::permitted::Permitted;
 use crate::space::Spaces;
 use crate::stale::Stale;
 use io_pgtable_lpae::FreedTables;
@@ -52,6 +53,8 @@ impl fmt::Display for Outcome {
 /// A machine whose SMMU is up, with everything that the setup names.
 pub(crate) struct Lab<'m> {
     pub(crate) p: &'m dyn Machine,
+    /// What the last DMA was permitted to do, if the machine can tell.
+    pub(crate) permitted: Option<Permitted>,
     pub(crate) caps: Caps,
     smmu: Enabled,
     pub(crate) queue: CommandQueue,
@@ -99,11 +102,27 @@ impl<'m> Lab<'m> {
         let spaces = Spaces::new(p, &caps, setup)?;
         let (watch, stale) = (Watch::default(), Stale::default());
         let (held, large, attached) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Ok(Self { p, caps, smmu, queue, events, streams, spaces, watch, stale, held, attached, large })
+        let permitted = None;
+        Ok(Self {
+            p,
+            permitted,
+            caps,
+            smmu,
+            queue,
+            events,
+            streams,
+            spaces,
+            watch,
+            stale,
+            held,
+            attached,
+            large,
+        })
     }
 
     /// Carries one operation out.
     pub(crate) fn step(&mut self, sequence: &Sequence, op: &Op) -> Outcome {
+        self.permitted = None;
         let outcome = match *op {
             Op::Attach { device, config, raw } => self.attach(device, config, raw),
             Op::Map { table, iova, size, to, writable } => {
@@ -131,6 +150,7 @@ impl<'m> Lab<'m> {
         if !self.is_safe(iova) || device >= self.p.devices().len() {
             return Ok(Outcome::Skipped);
         }
+        self.permitted = Permitted::now(self.p, device, iova)?;
         Ok(Outcome::Seen(self.watch.dma(self.p, &mut self.events, device, iova)?))
     }
 

@@ -2,12 +2,15 @@
 //!
 //! A [`Sequence`](op::Sequence) is plain data, made from a 64-bit seed by [`sequence`]: a setup of address spaces, then
 //! operations - attach, map, unmap, invalidate, DMA - right ones and deliberately wrong ones. One interpreter carries it
-//! out on both machines through the crates, as a driver would. After each DMA both are asked where memory changed and
-//! what was recorded:
+//! out on both machines through the crates, as a driver would. The model is the adversarial one, which knows at each moment
+//! all that the architecture permits ([`permitted`]), whatever is cached. After each DMA both machines are asked where memory
+//! changed and what was recorded:
 //!
-//! * while nothing stale can be cached, both answers must be equal, but for the faults of QEMU's in [`excuse::QEMU`];
-//! * after an operation that was wrong, until an invalidation makes up for it, the other machine's answer must be one that
-//!   the architecture permits ([`permitted`]).
+//! * while one outcome is permitted, which is so as long as the driver does everything right, both answers must be equal,
+//!   records included;
+//! * after an operation that was wrong, until an invalidation makes up for it, the other machine's answer must be one of
+//!   those permitted;
+//! * what QEMU is known to do wrongly is excused, as narrowly as it can be said ([`excuse::QEMU`]).
 //!
 //! What disagrees is made small and printed ([`Disagreement`]). [`Campaign`] runs many sequences.
 //!
@@ -38,7 +41,7 @@ mod space;
 mod stale;
 mod window;
 
-pub use campaign::{Campaign, Limits, Report, STREAMS, Start};
+pub use campaign::{Campaign, Found, Limits, Report, STREAMS, Start};
 pub use counts::Counts;
 pub use disagreement::Disagreement;
 pub use error::DifferError;

@@ -235,3 +235,16 @@ impl Setup {
         }
     }
 }
+
+impl Sequence {
+    /// Whether a driver may do all this.
+    #[must_use]
+    pub fn is_right(&self) -> bool {
+        self.ops.iter().all(|op| match op {
+            Op::Attach { raw, .. } => !raw,
+            Op::Unmap { flush, .. } => flush.is_right(),
+            Op::Corrupt { .. } => false,
+            Op::Map { .. } | Op::Drop(_) | Op::Dma { .. } => true,
+        })
+    }
+}

@@ -1,24 +1,15 @@
-//! Judging while something stale may be cached: an outcome must be one that the architecture permits.
+//! What the architecture permits a DMA to do, whatever is cached: the adversarial model knows.
 //!
-//! The set of permitted outcomes is the model's to say. This file is the only one that asks for it.
+//! A DMA is a read and then a write. Each has a set of permitted outcomes: one, while nothing can be stale; several, after
+//! an operation that was wrong, until an invalidation makes up for it.
 
-use crate::address::ARENA_BASE;
+use crate::address::{ARENA, ARENA_BASE};
 use crate::excuse::Excuse;
 use crate::observe::{self, Seen};
-use smmu_machine::ModelMachine;
+use smmu_cmds::event::EventId;
+use smmu_machine::{Landing, Machine, MachineError};
 use smmu_regs::PhysAddr;
-
-/// Where the architecture lets one access go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Landing {
-    /// To this address.
-    At(PhysAddr),
-    /// Nowhere, with an event of this number or none.
-    Terminated {
-        /// The event's number.
-        event: Option<u8>,
-    },
-}
+use std::fmt;
 
 /// What the two accesses of a DMA may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,56 +20,102 @@ pub struct Permitted {
     pub write: Vec<Landing>,
 }
 
-/// What a DMA that is made now may do; `None` if nobody knows, and the DMA is not to be judged.
-#[must_use]
-pub fn permitted(_model: &ModelMachine, _device: usize, _iova: u64) -> Option<Permitted> {
-    // TODO: `ModelMachine::permitted(device, iova, write)` for both accesses.
-    None
-}
-
 impl Permitted {
+    /// What a DMA that is made now may do; `None` if the machine cannot tell.
+    ///
+    /// # Errors
+    /// There is no such device.
+    pub fn now(machine: &dyn Machine, device: usize, iova: u64) -> Result<Option<Self>, MachineError> {
+        let access = |write| machine.permitted(device, iova, write);
+        Ok(access(false)?.zip(access(true)?).map(|(read, write)| Self { read, write }))
+    }
+
+    /// Whether there is one way only, with one record for each access that is terminated.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        self.read.len() == 1 && self.write.len() == 1
+    }
+
     /// Whether `seen` is one of the outcomes. An event whose absence one of `excuses` excuses may be missing.
     #[must_use]
     pub fn allows(&self, seen: &Seen, excuses: &[Excuse]) -> bool {
+        let mut reads = seen.events.iter().filter(|event| event.read).map(|event| event.id);
+        let mut writes = seen.events.iter().filter(|event| !event.read).map(|event| event.id);
+        let (read, write) = (reads.next(), writes.next());
+        // Configuration errors do not say which access they are about.
+        let (read, write) = if write.is_none() { (read, reads.next()) } else { (read, write) };
+        if seen.lost || reads.next().is_some() || writes.next().is_some() {
+            return false;
+        }
+        let is_possible = |accesses: Accesses| self.allows_as(&seen.landing, accesses, excuses);
+        let alone = read.is_some_and(|id| id < 0x0b) && write.is_none();
+        is_possible(Accesses { read, write }) || alone && is_possible(Accesses { read: None, write: read })
+    }
+
+    fn allows_as(&self, landing: &observe::Landing, seen: Accesses, excuses: &[Excuse]) -> bool {
         let at = |offset: u64| Landing::At(PhysAddr::new(ARENA_BASE.wrapping_add(offset)));
-        let outside = |landing: &Landing| matches!(landing, Landing::At(pa) if !is_in_arena(*pa));
-        let terminated = |set: &[Landing], read: bool| {
-            let recorded = seen.events.iter().find(|event| event.read == read).map(|event| event.id);
-            set.iter().any(|landing| match landing {
-                Landing::Terminated { event } => {
-                    *event == recorded || recorded.is_none() && event.is_some_and(|id| may_lack(excuses, id))
-                }
-                Landing::At(_) => false,
-            })
-        };
-        let silent = |read: bool| !seen.events.iter().any(|event| event.read == read);
-        let nowhere =
-            |set: &[Landing], read: bool| terminated(set, read) || silent(read) && set.iter().any(outside);
-        match &seen.landing {
+        let reaches =
+            |set: &[Landing], event: Option<u8>, offset| event.is_none() && set.contains(&at(offset));
+        match landing {
             observe::Landing::At(offset) => {
-                self.read.contains(&at(*offset))
-                    && self.write.contains(&at(*offset))
-                    && seen.events.is_empty()
+                reaches(&self.read, seen.read, *offset) && reaches(&self.write, seen.write, *offset)
             }
             observe::Landing::WrittenAt(offset) => {
-                self.write.contains(&at(*offset)) && silent(false) && terminated(&self.read, true)
+                terminated(&self.read, seen.read, excuses) && reaches(&self.write, seen.write, *offset)
             }
-            // A read may have gone anywhere: only its write shows where.
             observe::Landing::Nowhere => {
-                let read = terminated(&self.read, true)
-                    || silent(true) && self.read.iter().any(|landing| matches!(landing, Landing::At(_)));
-                read && nowhere(&self.write, false)
+                // A read may have gone anywhere: only its write shows where.
+                let passed = seen.read.is_none() && self.read.iter().any(|one| matches!(one, Landing::At(_)));
+                let unseen = seen.write.is_none() && self.write.iter().any(is_outside);
+                (passed || terminated(&self.read, seen.read, excuses))
+                    && (unseen || terminated(&self.write, seen.write, excuses))
             }
             observe::Landing::Odd(_) => false,
         }
     }
 }
 
-/// Whether a DMA to this address shows.
-fn is_in_arena(pa: PhysAddr) -> bool {
-    pa.get().wrapping_sub(ARENA_BASE) < crate::address::ARENA
+/// Numbers of the events of both accesses.
+#[derive(Clone, Copy)]
+struct Accesses {
+    read: Option<u8>,
+    write: Option<u8>,
 }
 
-fn may_lack(excuses: &[Excuse], id: u8) -> bool {
-    excuses.iter().any(|excuse| excuse.lacks(id))
+/// Whether an access may have been terminated with this event.
+fn terminated(set: &[Landing], seen: Option<u8>, excuses: &[Excuse]) -> bool {
+    let may_lack = |id: u8| excuses.iter().any(|excuse| excuse.lacks(id));
+    set.iter().any(|landing| match landing {
+        Landing::Terminated { event } => *event == seen || seen.is_none() && event.is_some_and(may_lack),
+        Landing::At(_) => false,
+    })
+}
+
+/// Whether a write to it does not show.
+fn is_outside(landing: &Landing) -> bool {
+    matches!(landing, Landing::At(pa) if pa.get().wrapping_sub(ARENA_BASE) >= ARENA)
+}
+
+impl fmt::Display for Permitted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, set) in [("permitted for the read", &self.read), ("for the write", &self.write)] {
+            let mut texts: Vec<String> = set.iter().map(landing).collect();
+            texts.sort();
+            texts.dedup();
+            let separator = if name == "for the write" { "; " } else { "" };
+            write!(f, "{separator}{name}: {}", texts.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+fn landing(landing: &Landing) -> String {
+    match landing {
+        Landing::At(pa) if !is_outside(&Landing::At(*pa)) => {
+            format!("arena+{:#x}", pa.get().wrapping_sub(ARENA_BASE))
+        }
+        Landing::At(pa) => format!("{:#x}", pa.get()),
+        Landing::Terminated { event: Some(id) } => EventId::from(*id).name().to_owned(),
+        Landing::Terminated { event: None } => "terminated in silence".to_owned(),
+    }
 }

@@ -33,12 +33,12 @@ struct Shrinker<'r> {
 }
 
 impl Shrinker<'_> {
-    /// Takes `candidate` if it disagrees in the same respect.
+    /// Takes `candidate` if its disagreement is of the same kind.
     fn attempt(&mut self, candidate: &Sequence) -> Result<bool, DifferError> {
         let Some(left) = self.left.checked_sub(1) else { return Ok(false) };
         self.left = left;
         match (self.run)(candidate)? {
-            Some(found) if found.matter == self.best.matter => {
+            Some(found) if found.is_like(&self.best) => {
                 self.best = found;
                 Ok(true)
             }
