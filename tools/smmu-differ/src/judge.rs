@@ -15,6 +15,8 @@ pub enum Matter {
     Events,
     /// It is none of the outcomes that the architecture permits.
     Forbidden,
+    /// The driver does nothing wrong, and yet several outcomes are permitted.
+    Several,
     /// What the driver found: it was refused on one machine only, say.
     Driver,
     /// Something failed that never should, or a machine died.
@@ -29,6 +31,7 @@ impl fmt::Display for Matter {
             Self::Landing => "DMA landed at different places",
             Self::Events => "different events were recorded",
             Self::Forbidden => "an outcome that the architecture does not permit",
+            Self::Several => "something stale is cached although the driver does nothing wrong",
             Self::Driver => "the driver met different things",
             Self::Failure => "a failure",
             Self::Complaint => "a machine complains",

@@ -6,6 +6,7 @@ use crate::excuse::{Context, Excuse, Kind};
 use crate::judge::{Matter, Verdict, judge};
 use crate::lab::Lab;
 use crate::op::{Config, Op, Sequence};
+use crate::permitted::Permitted;
 use crate::{DifferError, Disagreement};
 use smmu_machine::{Machine, ModelMachine};
 
@@ -86,12 +87,18 @@ impl<'p> Pair<'p> {
         other: &mut Lab<'_>,
         counts: &mut Counts,
     ) -> Option<Disagreement> {
+        let is_right = sequence.is_right();
         for (index, op) in sequence.ops.iter().enumerate() {
             counts.operations += 1;
             let context = context(sequence, op, model);
             let outcomes = (model.step(sequence, op), other.step(sequence, op));
             let permitted = model.permitted.take();
-            match judge((&outcomes.0, &outcomes.1), permitted.as_ref(), context, self.excuses) {
+            let mut verdict = judge((&outcomes.0, &outcomes.1), permitted.as_ref(), context, self.excuses);
+            let single = permitted.as_ref().is_none_or(Permitted::is_single);
+            if is_right && !single {
+                verdict = Verdict::Wrong(Matter::Several);
+            }
+            match verdict {
                 Verdict::Wrong(matter) => {
                     let mut texts = (outcomes.0.to_string(), outcomes.1.to_string());
                     if let Some(set) = permitted.filter(|set| !set.is_single()) {

@@ -1,7 +1,7 @@
 //! The command line.
 
+use crate::differ;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use smmu_differ::{Campaign, Limits};
 use smmu_inspect::eval;
 use smmu_inspect::report::Report;
 use smmu_inspect::{decode, demo};
@@ -14,7 +14,6 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 /// Looks at SMMUv3s and their structures.
 #[derive(Debug, Parser)]
@@ -35,7 +34,7 @@ enum Command {
     /// Makes the words of a command, event, STE or CD readable.
     Decode(DecodeArgs),
     /// Runs random sequences of driver operations on the model and on QEMU, and compares them.
-    Differ(DifferArgs),
+    Differ(differ::Args),
 }
 
 #[derive(Debug, Args)]
@@ -148,22 +147,6 @@ enum Structure {
     Cd,
 }
 
-#[derive(Debug, Args)]
-struct DifferArgs {
-    /// From what the sequences are made.
-    #[arg(long, value_parser = decode::number, default_value = "1")]
-    seed: u64,
-    /// Stops after so many minutes.
-    #[arg(long)]
-    minutes: Option<u64>,
-    /// Stops after so many sequences; 1000 if no minutes are given.
-    #[arg(long)]
-    sequences: Option<u64>,
-    /// Runs the one sequence of the seed that a disagreement names.
-    #[arg(long, conflicts_with_all = ["minutes", "sequences"])]
-    one: bool,
-}
-
 /// StreamIDs of the model's devices: those that QEMU's have.
 const STREAMS: [u32; 4] = [0x8, 0x10, 0x18, 0x100];
 
@@ -180,7 +163,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Demo(args) => run_demo(&args),
         Command::Eval(args) => run_eval(&args),
         Command::Probe(args) => run_probe(&args),
-        Command::Differ(args) => run_differ(&args),
+        Command::Differ(args) => differ::run(&args),
         Command::Decode(args) => return run_decode(&args),
     };
     match done {
@@ -193,7 +176,7 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-type Failure = Box<dyn std::error::Error>;
+pub(crate) type Failure = Box<dyn std::error::Error>;
 
 fn run_demo(args: &DemoArgs) -> Result<bool, Failure> {
     let machine: Box<dyn Machine> = match args.machine {
@@ -269,28 +252,6 @@ fn run_probe(args: &ProbeArgs) -> Result<bool, Failure> {
     };
     println!("{}", decode::probe(&ids, args.strict)?);
     Ok(true)
-}
-
-fn run_differ(args: &DifferArgs) -> Result<bool, Failure> {
-    let mut campaign = Campaign::with_qemu(None);
-    let report = if args.one {
-        campaign.run_sequence(&smmu_differ::sequence(args.seed))?
-    } else {
-        let sequences = match (args.sequences, args.minutes) {
-            (Some(sequences), _) => sequences,
-            (None, None) => 1000,
-            (None, Some(_)) => u64::MAX,
-        };
-        let time =
-            args.minutes.map_or(Duration::MAX, |minutes| Duration::from_secs(minutes.saturating_mul(60)));
-        campaign.run(args.seed, &Limits { sequences, time })?
-    };
-    if let Some(found) = &report.disagreement {
-        println!("{found}");
-    }
-    let verdict = if report.disagreement.is_none() { "agree" } else { "DISAGREE" };
-    println!("{verdict}: seed {:#x}: {}", args.seed, report.counts);
-    Ok(report.disagreement.is_none())
 }
 
 /// Words that are none are a wrong command line.
