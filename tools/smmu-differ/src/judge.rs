@@ -115,3 +115,49 @@ fn exact(model: &Seen, other: &Seen, context: Context, excuses: &'static [Excuse
     }
     if used.is_empty() { Verdict::Wrong(Matter::Events) } else { Verdict::Excused(used) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::ARENA_BASE;
+    use crate::excuse::{Kind, QEMU};
+    use crate::observe;
+    use smmu_machine::Landing;
+    use smmu_regs::PhysAddr;
+
+    const CONTEXT: Context = Context { kind: Kind::Nested, fault: None, single: false };
+
+    fn seen(offset: u64) -> Outcome {
+        Outcome::Seen(Seen { landing: observe::Landing::At(offset), events: Vec::new(), lost: false })
+    }
+
+    fn set(offsets: &[u64]) -> Permitted {
+        let all: Vec<_> = offsets.iter().map(|o| Landing::At(PhysAddr::new(ARENA_BASE + o))).collect();
+        Permitted { read: all.clone(), write: all }
+    }
+
+    #[test]
+    fn of_one_outcome_equality_is_asked_and_of_several_membership() {
+        let ask = |other, set: &Permitted| judge((&seen(0), &seen(other)), Some(set), CONTEXT, &[]);
+        assert_eq!(ask(0, &set(&[0])), Verdict::Exact);
+        assert_eq!(ask(0x1000, &set(&[0])), Verdict::Wrong(Matter::Landing));
+        assert_eq!(ask(0x1000, &set(&[0, 0x1000])), Verdict::Member);
+        assert_eq!(ask(0x2000, &set(&[0, 0x1000])), Verdict::Wrong(Matter::Forbidden));
+    }
+
+    #[test]
+    fn what_lingers_is_excused_only_after_a_command_without_a_range() {
+        let ask = |context| judge((&seen(0), &seen(0x1000)), Some(&set(&[0])), context, QEMU);
+        assert_eq!(ask(CONTEXT), Verdict::Wrong(Matter::Landing));
+        assert!(matches!(ask(Context { single: true, ..CONTEXT }), Verdict::Excused(_)));
+    }
+
+    #[test]
+    fn a_driver_meets_the_same_on_both() {
+        let (done, refused) = (Outcome::Done(String::new()), Outcome::Refused(String::new()));
+        assert_eq!(judge((&done, &done), None, CONTEXT, &[]), Verdict::Fine);
+        assert_eq!(judge((&done, &refused), None, CONTEXT, &[]), Verdict::Wrong(Matter::Driver));
+        let failed = Outcome::Failed(String::new());
+        assert_eq!(judge((&failed, &failed), None, CONTEXT, &[]), Verdict::Wrong(Matter::Failure));
+    }
+}

@@ -119,3 +119,79 @@ fn landing(landing: &Landing) -> String {
         Landing::Terminated { event: None } => "terminated in silence".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::excuse::QEMU;
+    use crate::observe::Record;
+
+    const GONE: Landing = Landing::Terminated { event: Some(0x10) };
+
+    fn at(offset: u64) -> Landing {
+        Landing::At(PhysAddr::new(ARENA_BASE + offset))
+    }
+
+    fn record(id: u8, read: bool) -> Record {
+        Record { id, stream: 8, input: 0, read, stage2: false, class: 2, ipa: None }
+    }
+
+    fn seen(landing: observe::Landing, events: &[Record]) -> Seen {
+        Seen { landing, events: events.to_vec(), lost: false }
+    }
+
+    /// An unmapped page that may still be cached.
+    fn stale() -> Permitted {
+        Permitted { read: vec![at(0x1000), GONE], write: vec![at(0x1000), GONE] }
+    }
+
+    #[test]
+    fn each_access_may_do_what_is_permitted_and_nothing_else() {
+        let (read, write) = (record(0x10, true), record(0x10, false));
+        for (landing, events, expected) in [
+            (observe::Landing::At(0x1000), vec![], true),
+            (observe::Landing::At(0x2000), vec![], false),
+            (observe::Landing::At(0x1000), vec![read], false),
+            (observe::Landing::Nowhere, vec![read, write], true),
+            // It read, and was kept from writing.
+            (observe::Landing::Nowhere, vec![write], true),
+            // It was kept from reading, and wrote nowhere without a word.
+            (observe::Landing::Nowhere, vec![read], false),
+            (observe::Landing::Nowhere, vec![], false),
+            (observe::Landing::Nowhere, vec![record(0x13, true), write], false),
+            (observe::Landing::Nowhere, vec![read, write, write], false),
+            (observe::Landing::WrittenAt(0x1000), vec![read], true),
+            (observe::Landing::WrittenAt(0x1000), vec![], false),
+            (observe::Landing::Odd(String::new()), vec![read, write], false),
+        ] {
+            let seen = seen(landing, &events);
+            assert_eq!(stale().allows(&seen, &[]), expected, "{seen}");
+            assert!(!stale().allows(&Seen { lost: true, ..seen }, &[]));
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_known_to_be_missing_may_be_missing() {
+        let refused = Landing::Terminated { event: Some(0x13) };
+        let set = Permitted { read: vec![at(0)], write: vec![refused, at(0)] };
+        let silent = seen(observe::Landing::Nowhere, &[]);
+        assert!(!set.allows(&silent, &[]) && set.allows(&silent, QEMU));
+    }
+
+    #[test]
+    fn an_address_outside_the_arena_does_not_show() {
+        let outside = Landing::At(PhysAddr::new(ARENA_BASE + ARENA));
+        let set = Permitted { read: vec![outside], write: vec![outside, GONE] };
+        assert!(set.allows(&seen(observe::Landing::Nowhere, &[]), &[]));
+    }
+
+    #[test]
+    fn a_configuration_error_may_be_of_either_access() {
+        let bad = Landing::Terminated { event: Some(0x04) };
+        let set = Permitted { read: vec![at(0)], write: vec![bad] };
+        assert!(set.allows(&seen(observe::Landing::Nowhere, &[record(0x04, true)]), &[]));
+        let both = Permitted { read: vec![bad], write: vec![bad] };
+        assert!(both.allows(&seen(observe::Landing::Nowhere, &[record(0x04, true); 2]), &[]));
+        assert!(!both.allows(&seen(observe::Landing::Nowhere, &[record(0x04, true)]), &[]));
+    }
+}
