@@ -142,7 +142,7 @@ impl<'s> Campaign<'s> {
             if begin.elapsed() >= limits.time || !limits.go_on && !found.is_empty() {
                 break;
             }
-            let shape = number / TURN & 1;
+            let shape = (number / TURN) & 1;
             let sequence = generate::sequence(random.bits() & !1 | shape);
             self.run_into(&sequence, &mut found)?;
             progress(&self.counts);
