@@ -153,8 +153,8 @@ pub const QEMU: &[Excuse] = &[
         ..ANY
     },
     Excuse {
-        name: "the address of a CD beyond the SMMU's is an error of the fetch: the architecture leaves the choice",
-        citation: "IHI 0070 3.4.3 note 1 (truncated, F_CD_FETCH or C_BAD_STE, which is the model's)",
+        name: "the address of a CD beyond the SMMU's is an error of the fetch, not of the STE",
+        citation: "not in facts/qemu.md yet; IHI 0070 3.4.3 note 1 (from SMMUv3.1 on, as QEMU's AIDR says)",
         kinds: &[Kind::Stage1],
         faults: &["STE.S1ContextPtr is too large"],
         difference: Difference::Refuses(0x09),
