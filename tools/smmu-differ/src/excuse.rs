@@ -220,7 +220,7 @@ pub const QEMU: &[Excuse] = &[
     Excuse {
         name: "a write to a read-only page whose output is too large is a permission fault",
         citation: "not in facts/qemu.md yet; IHI 0070 7.3.22 (F_ADDR_SIZE before F_PERMISSION)",
-        faults: &["stage-1 output is too large", "stage-2 output is too large"],
+        faults: &["CD.IPS=0", "stage-1 output is too large", "stage-2 output is too large"],
         events: &[0x11],
         write: Some(true),
         difference: Difference::Number(0x13),
