@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::differ;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use smmu_inspect::eval;
 use smmu_inspect::report::Report;
@@ -32,6 +33,8 @@ enum Command {
     Probe(ProbeArgs),
     /// Makes the words of a command, event, STE or CD readable.
     Decode(DecodeArgs),
+    /// Runs random sequences of driver operations on the model and on QEMU, and compares them.
+    Differ(differ::Args),
 }
 
 #[derive(Debug, Args)]
@@ -162,6 +165,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Demo(args) => run_demo(&args),
         Command::Eval(args) => run_eval(&args),
         Command::Probe(args) => run_probe(&args),
+        Command::Differ(args) => differ::run(&args),
         Command::Decode(args) => return run_decode(&args),
     };
     match done {
@@ -174,7 +178,7 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-type Failure = Box<dyn std::error::Error>;
+pub(crate) type Failure = Box<dyn std::error::Error>;
 
 fn run_demo(args: &DemoArgs) -> Result<bool, Failure> {
     let machine: Box<dyn Machine> = match args.machine {

@@ -43,6 +43,37 @@ fn the_demo_passes_on_qemu() {
     }
 }
 
+/// Runs `differ`, if there is QEMU.
+fn differ(args: &[&str]) -> Option<Output> {
+    let required = std::env::var("SMMU_REQUIRE_QEMU").is_ok_and(|value| value == "1");
+    match smmu_qemu::Qemu::find() {
+        Err(error) if !required => {
+            eprintln!("skipped: {error}");
+            None
+        }
+        _ => Some(run(&[&["differ"], args].concat())),
+    }
+}
+
+#[test]
+fn the_model_is_compared_with_qemu() {
+    let Some(output) = differ(&["--seed", "0x5eed", "--sequences", "5"]) else { return };
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("5 sequences") && said.ends_with("they agree\n"), "{said}");
+    // Nothing but the report: no progress in a pipe.
+    assert!(output.stderr.is_empty());
+}
+
+#[test]
+fn a_comparison_as_json_adds_up() {
+    let Some(output) = differ(&["--one", "--seed", "8", "--json"]) else { return };
+    let said: Value = serde_json::from_str(&text(&output.stdout)).unwrap();
+    assert_eq!((&said["sequences"], &said["agree"]), (&1.into(), &true.into()), "{said}");
+    let judged: u64 = ["exact", "member", "excused"].iter().map(|key| said[key].as_u64().unwrap()).sum();
+    assert!(judged > 0 && judged <= said["operations"].as_u64().unwrap(), "{said}");
+}
+
 #[test]
 fn json_is_json_and_says_the_same() {
     let output = run(&["demo", "--json"]);
@@ -71,6 +102,8 @@ fn a_wrong_command_line_is_2_and_names_what_is_wrong() {
         (&["probe", "--idr0", "0x100000000", "--idr1", "0", "--idr5", "0"], "0x100000000"),
         (&["decode", "event", "1", "2"], "4 words"),
         (&["decode", "ste", "zz"], "zz"),
+        (&["differ", "--seed", "zz"], "zz"),
+        (&["differ", "--one", "--minutes", "1"], "--minutes"),
     ] {
         let output = run(args);
         assert_eq!(output.status.code(), Some(2), "{args:?}");
@@ -94,9 +127,11 @@ fn a_failure_is_1_and_names_what_failed() {
 
 #[test]
 fn a_missing_qemu_is_one_line_that_says_what_to_do() {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_smmu-inspect"));
-    let output = command.args(["demo", "--machine", "qemu"]).env("SMMU_QEMU", "/nope").output().unwrap();
-    let said = text(&output.stderr);
-    assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said}");
-    assert!(said.contains("/nope") && said.contains("install"), "{said}");
+    for args in [&["demo", "--machine", "qemu"][..], &["differ"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_smmu-inspect"));
+        let output = command.args(args).env("SMMU_QEMU", "/nope").output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said}");
+        assert!(said.contains("/nope") && said.contains("install"), "{said}");
+    }
 }

@@ -172,7 +172,7 @@ impl Adversary {
             && (el2.is_some() || !used_el2)
         {
             let issued = configuration.min(el1).min(el2.unwrap_or(Time::MAX));
-            self.past.forget(issued);
+            self.past.forget(issued, &self.reachable);
             self.roots.retain(|(_, _, until)| *until > issued);
             self.drops.clear();
         }

@@ -5,7 +5,7 @@
 //! that the word has had, and the [`World`] keeps the moments at which everything read so far could be in use together:
 //! a table that was read through a descriptor must have been read while that descriptor was in memory or in a cache.
 
-use crate::access::Fault;
+use crate::access::{Class, Fault};
 use crate::adversary::{Atomicity, Donor};
 use crate::bus::Bus;
 use crate::config_cache::Words;
@@ -92,7 +92,7 @@ impl<B: Bus> Model<B> {
         self.world.as_mut().map_or(0, |world| world.choose(of))
     }
 
-    fn contradiction(&mut self) {
+    pub(crate) fn contradiction(&mut self) {
         if let Some(world) = &mut self.world {
             world.contradiction();
         }
@@ -293,10 +293,12 @@ impl<B: Bus> Model<B> {
         }
         let walk = Walk { entry: &donor.entry, context: &donor.context, tag: donor.tag, ..*w };
         match self.walk_both(&walk) {
-            Ok(found) if found.tag.serves(&w.tag) => Ok(found.pa + (w.va - found.base)),
+            Ok(found) => Ok(found.pa + (w.va - found.base)),
             // An entry that does not permit the access is as good as any other.
-            Err(fault) if fault.event == Some(id::F_PERMISSION) => Err(fault),
-            Ok(_) | Err(_) => {
+            Err(fault) if fault.event == Some(id::F_PERMISSION) && fault.class == Some(Class::In) => {
+                Err(fault)
+            }
+            Err(_) => {
                 self.contradiction();
                 Err(Fault::SILENT)
             }

@@ -6,7 +6,7 @@
 //! then the store may not have reached memory (DDI 0487 B2.3). Of memory that comes into reach, [`Bus::settled_line`]
 //! says what it was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bus::Bus;
 use crate::times::{Time, Times};
@@ -170,10 +170,11 @@ impl Past {
         self.lines.get(&(at & !(LINE - 1))).is_none_or(|line| line.earlier.is_empty())
     }
 
-    /// Forgets every value that was gone before `time`.
-    pub(crate) fn forget(&mut self, time: Time) {
-        for line in self.lines.values_mut() {
+    /// Forgets every value that was gone before `time`, and lines without a past that are not in `reachable`.
+    pub(crate) fn forget(&mut self, time: Time, reachable: &BTreeSet<u64>) {
+        self.lines.retain(|at, line| {
             line.earlier.retain(|(_, version)| version.until > time);
-        }
+            !line.earlier.is_empty() || reachable.contains(at)
+        });
     }
 }

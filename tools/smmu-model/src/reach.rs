@@ -28,7 +28,7 @@ pub(crate) enum Owner<'a> {
 }
 
 /// A table to be looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Visit {
     /// Address as the descriptor above says: an IPA for stage 1 below stage 2.
     table: u64,
@@ -140,7 +140,7 @@ impl<B: Bus> Model<B> {
     fn visit(&mut self, tables: &Tables, (first, times): (u64, &Times), owner: &Owner<'_>) {
         let times = times.clone();
         let start = Visit { table: tables.start_table(), level: tables.start_level, input: first, times };
-        let mut seen = vec![start.clone()];
+        let mut seen = BTreeSet::from([start.clone()]);
         let mut open = vec![start];
         while let Some(visit) = open.pop() {
             if !visit.times.contains(self.now()) {
@@ -153,8 +153,7 @@ impl<B: Bus> Model<B> {
                     let lines = (page.max(visit.table & !63)..end.min(page + 0x1000)).step_by(64);
                     for at in lines {
                         self.look_at_line(tables, owner, &visit, at, pa + (at - page), &mut |child| {
-                            if !seen.contains(&child) {
-                                seen.push(child.clone());
+                            if seen.insert(child.clone()) {
                                 open.push(child);
                             }
                         });

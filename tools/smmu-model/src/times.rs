@@ -6,7 +6,7 @@
 pub(crate) type Time = u64;
 
 /// A set of moments: sorted, disjoint, half-open intervals.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Times(Vec<(Time, Time)>);
 
 impl Times {

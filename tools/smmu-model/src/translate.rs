@@ -106,7 +106,7 @@ impl<B: Bus> Model<B> {
             return Err(self.translation_fault(id::F_TRANSLATION, request, &Site::STAGE1, context.policy()));
         }
         let tag = self.tag(entry, context, world);
-        let walk = Walk { request, entry, context, tag, va, half };
+        let walk = Walk { request, entry, context, tag, asked: tag, va, half };
         if self.imagining() {
             return self.imagine_stage1(&walk);
         }
@@ -150,11 +150,21 @@ impl<B: Bus> Model<B> {
     /// Walks both stages and checks them, in that order (7.3.22): the combined translation. Faults leave no leaf entry.
     pub(crate) fn walk_both(&mut self, w: &Walk<'_>) -> Result<Leaf, Fault> {
         let found = self.walk_stage1(w)?;
+        if !found.tag.serves(&w.asked) {
+            self.contradiction();
+        }
         self.check_stage1(w, &found.perms)?;
         let ipa = found.output + (w.va - found.place.base);
-        let second: Option<Stage2Leaf> =
-            if w.tag.nested { Some(self.stage2(w.request, w.entry, ipa, Purpose::Client)?) } else { None };
-        self.may_stay_cached(|drop| drop.of_leaf(&found.tag, &found.place, found.group));
+        // What is made of both may be cached without permitting this access, and refuse it then.
+        let keep = |model: &mut Self| {
+            model.may_stay_cached(|drop| drop.of_leaf(&found.tag, &found.place, found.group));
+        };
+        let second: Option<Stage2Leaf> = if w.tag.nested {
+            Some(self.stage2_of(w.request, w.entry, ipa, Purpose::Client, keep)?)
+        } else {
+            keep(self);
+            None
+        };
         let log2 = second.map_or(found.place.log2, |s| s.place.log2.min(found.place.log2));
         let low = (1 << log2) - 1;
         let pa = second.map_or(ipa, |s| s.translate(ipa));

@@ -25,6 +25,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) context: &'a Cd,
     /// Tag of the address space; its ASID is that of the CD.
     pub(crate) tag: Tag,
+    /// Tag of the lookup: another one where an entry may serve that somebody else has brought in.
+    pub(crate) asked: Tag,
     /// Address after Top Byte Ignore.
     pub(crate) va: u64,
     pub(crate) half: Half,

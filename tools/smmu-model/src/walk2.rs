@@ -61,6 +61,19 @@ impl<B: Bus> Model<B> {
         ipa: u64,
         purpose: Purpose,
     ) -> Result<Stage2Leaf, Fault> {
+        self.stage2_of(request, entry, ipa, purpose, |_| {})
+    }
+
+    /// As [`Model::stage2`]; `then` runs when a translation was imagined, before its permissions are
+    /// checked.
+    pub(crate) fn stage2_of(
+        &mut self,
+        request: &Request,
+        entry: &Ste,
+        ipa: u64,
+        purpose: Purpose,
+        then: impl FnOnce(&mut Self),
+    ) -> Result<Stage2Leaf, Fault> {
         let vmid = entry.vmid(&self.profile, World::El1);
         let need = purpose.need(request.need);
         let site = Site {
@@ -71,6 +84,7 @@ impl<B: Bus> Model<B> {
         };
         if self.imagining() {
             let found = self.imagine_stage2(request, entry, ipa, need, &site)?;
+            then(self);
             self.check_stage2(request, entry, &found, need, purpose, &site)?;
             return Ok(found);
         }
