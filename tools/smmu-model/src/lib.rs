@@ -10,14 +10,33 @@
 //! * [`Model::complaints`] names every use that the architecture forbids, also where the effect would be harmless;
 //! * [`Model::trace`] tells what was consumed and recorded.
 //!
-//! Modelled: the Non-secure programming interface, VMSAv8-64 with 4KB, 16KB and 64KB granules and LPA/LPA2, both
-//! stages, stalls, hardware update of leaf access flag and dirty state. Not modelled: Secure, Realm and Root state,
-//! VMSAv8-32 LPAE, VMSAv9-128, permission indirection and overlays, MPAM, DPT, ATS and PRI requests, ATOS, ECMDQ,
-//! memory attributes.
+//! # Two settings
+//! [`Model::new`] is one SMMU that might exist: transactions fill its caches, commands are taken at once. It is fast, and it
+//! finds what such an SMMU happens to show.
 //!
-//! One file holds one idea: [`layout`] positions, `regs`/`mmio` registers, `command`/`cmdq` commands, `config_cache`,
-//! `tlb`/`tlbi` caches, `stream`/`ste` and `context`/`cd` configuration, `geometry`/`walk1`/`walk2`/`perms`/`translate`
-//! translation, `event`/`report` events and interrupts.
+//! [`Model::adversarial`] is all of them together. It knows every value that memory in the SMMU's reach has had, and since
+//! and until when; from the invalidations that were completed it follows what may still be cached of it, whole structures
+//! or single atoms of them, leaves and tables, alone or made of both stages. [`Model::permitted`] runs the one path of a
+//! transaction through every choice that is left and gives the set of outcomes that the architecture permits at this
+//! moment: a driver is right if each of them is. Tell it of barriers ([`Model::barrier`]), of stores of 128 bits
+//! ([`Model::stored_pair`]), of memory that is given back ([`Model::freed`]) and of time ([`Model::tick`]); it finds changed
+//! memory by itself.
+//!
+//! # What is modelled
+//! The Non-secure programming interface, VMSAv8-64 with 4KB, 16KB and 64KB granules and LPA/LPA2, both stages, stalls,
+//! hardware update of leaf access flag and dirty state, service failure mode; things that hang ([`Hang`]) and memory that
+//! aborts. Not modelled: Secure, Realm and Root state, VMSAv8-32 LPAE, VMSAv9-128, permission indirection and overlays,
+//! MPAM, DPT, ATS and PRI requests, ATOS, ECMDQ, memory attributes. Of contiguous descriptors each is cached by itself;
+//! that an SMMU may answer for one of them by another of its group is not modelled.
+//!
+//! # One file, one idea
+//! [`layout`] positions; `regs`, `mmio` registers; `command`, `cmdq` commands; `config_cache`, `tlb`, `tlbi` caches and
+//! what commands drop; `stream`, `ste`, `context`, `cd` configuration; `geometry`, `walk1`, `walk2`, `perms`, `translate`
+//! translation; `event`, `report` events and interrupts.
+//!
+//! Of the adversarial setting: `times` sets of moments; `past` what memory was, when; `drops` what is cached in spite of
+//! which invalidations; `world` choices; `imagine` the hooks by which `translate` makes them; `reach` what the SMMU can
+//! read; `bbm` break-before-make; `adversary` the rest.
 
 mod access;
 mod adversary;
