@@ -35,10 +35,7 @@ impl TableConfig {
     /// # Errors
     /// A size that the architecture or this crate does not have.
     pub const fn ttb0(granule: Granule, input_bits: u32, output: AddressSize) -> Result<Self, ConfigError> {
-        match Geometry::stage1(granule, input_bits) {
-            Ok(geometry) => Self::new(Stage::Ttb0, geometry, output),
-            Err(error) => Err(error),
-        }
+        Self::stage1(Stage::Ttb0, granule, input_bits, output)
     }
 
     /// A stage-1 table for the upper half: `input_bits` bits below 2^64.
@@ -46,8 +43,17 @@ impl TableConfig {
     /// # Errors
     /// A size that the architecture or this crate does not have.
     pub const fn ttb1(granule: Granule, input_bits: u32, output: AddressSize) -> Result<Self, ConfigError> {
+        Self::stage1(Stage::Ttb1, granule, input_bits, output)
+    }
+
+    const fn stage1(
+        stage: Stage,
+        granule: Granule,
+        input_bits: u32,
+        output: AddressSize,
+    ) -> Result<Self, ConfigError> {
         match Geometry::stage1(granule, input_bits) {
-            Ok(geometry) => Self::new(Stage::Ttb1, geometry, output),
+            Ok(geometry) => Self::new(stage, geometry, output),
             Err(error) => Err(error),
         }
     }

@@ -199,7 +199,7 @@ fn each_operand_is_held_against_the_capabilities() {
     let ranged = Command::TlbiNhVaa { vmid, operand: TlbiOperand::range(0, true, range).unwrap() };
     assert!(matches!(
         ranged.encode(&no_range),
-        Err(CommandError::Unsupported { needs: Feature::RangeInvalidation, .. })
+        Err(CommandError::Unsupported { command: Opcode::TlbiNhVaa, needs: Feature::RangeInvalidation })
     ));
 
     let huge = TlbiRange::new(Granule::Size4K, 39, 1, None).unwrap();

@@ -56,6 +56,7 @@ proptest! {
         prop_assert_eq!(moved.with_stream(raw.stream()), raw);
         let _ = raw.to_string();
         prop_assert_eq!(raw.decode().stream, raw.stream());
+        prop_assert_eq!(raw.decode().kind.id(), raw.id());
     }
 }
 

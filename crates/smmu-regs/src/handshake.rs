@@ -92,9 +92,10 @@ pub fn active_errors<P: Mmio>(p: &P) -> Gerror {
 ///
 /// Repair the cause first: a command queue that is acknowledged unrepaired stops again.
 pub fn acknowledge_errors<P: Mmio>(p: &P, errors: Gerror) {
-    let active = active_errors(p).into_bits() & errors.into_bits();
+    let acknowledged = p.get::<Gerrorn>().into_bits();
+    let known = <Gerror as crate::layout::Layout>::named_bits() as u32;
+    let active = (p.get::<Gerror>().into_bits() ^ acknowledged) & known & errors.into_bits();
     if active != 0 {
-        let now = p.get::<Gerrorn>().into_bits();
-        p.put(Gerrorn::from_bits(now ^ active));
+        p.put(Gerrorn::from_bits(acknowledged ^ active));
     }
 }

@@ -26,8 +26,14 @@ pub trait Layout: Copy + 'static {
     /// Mask of the bits that some field names; the others are reserved (RES0).
     #[must_use]
     fn named_bits() -> u64 {
-        Self::FIELDS.iter().fold(0, |mask, field| mask | field.mask())
+        named_bits(Self::FIELDS)
     }
+}
+
+/// Mask of all of `fields`.
+#[must_use]
+pub fn named_bits(fields: &[FieldInfo]) -> u64 {
+    fields.iter().fold(0, |mask, field| mask | field.mask())
 }
 
 /// Name and place of one field.

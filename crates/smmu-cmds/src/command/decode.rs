@@ -9,7 +9,7 @@ use super::{
     TlbiOperand, TlbiRange,
 };
 use smmu_regs::addr::PhysAddr;
-use smmu_regs::layout::{FieldInfo, Layout};
+use smmu_regs::layout::{Layout, named_bits};
 use smmu_regs::vmsa::{Granule, Level};
 use smmu_regs::{Asid, StreamId, SubstreamId, Vmid};
 
@@ -25,7 +25,7 @@ impl RawCommand {
             return Err(DecodeError::Opcode { opcode: u8::from(opcode) });
         };
         for (word, value, fields) in [(0, low, low_fields), (1, high, high_fields)] {
-            let bits = value & !mask(fields);
+            let bits = value & !named_bits(fields);
             if bits != 0 {
                 return Err(DecodeError::ReservedBits { command: opcode, word, bits });
             }
@@ -129,10 +129,6 @@ impl RawCommand {
             }
         })
     }
-}
-
-fn mask(fields: &[FieldInfo]) -> u64 {
-    fields.iter().fold(0, |mask, field| mask | field.mask())
 }
 
 fn substream(command: Opcode, valid: bool, ssid: u32) -> Result<Option<SubstreamId>, DecodeError> {

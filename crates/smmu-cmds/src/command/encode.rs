@@ -79,7 +79,7 @@ impl Command {
                 [low.into_bits(), 0]
             }
             Self::TlbiNhVa { vmid, asid, operand } => {
-                let (scale, num) = range_fields(caps, operand)?;
+                let (scale, num) = self.range_fields(caps, operand)?;
                 let low = RangeTags::new()
                     .try_with(RangeTags::OPCODE, self.code())?
                     .try_with(RangeTags::NUM, num)?
@@ -104,7 +104,7 @@ impl Command {
                 [low.try_with(AsidOnly::ASID, asid_of(caps, asid)?)?.into_bits(), 0]
             }
             Self::TlbiEl2Va { asid, operand } => {
-                let (scale, num) = range_fields(caps, operand)?;
+                let (scale, num) = self.range_fields(caps, operand)?;
                 let low = RangeAsid::new()
                     .try_with(RangeAsid::OPCODE, self.code())?
                     .try_with(RangeAsid::NUM, num)?
@@ -113,7 +113,7 @@ impl Command {
                 [low.into_bits(), virtual_address(operand)?]
             }
             Self::TlbiEl2Vaa { operand } => {
-                let (scale, num) = range_fields(caps, operand)?;
+                let (scale, num) = self.range_fields(caps, operand)?;
                 let low = RangeOnly::new()
                     .try_with(RangeOnly::OPCODE, self.code())?
                     .try_with(RangeOnly::NUM, num)?
@@ -201,13 +201,33 @@ impl Command {
     }
 
     fn range_vmid(&self, caps: &Caps, vmid: Vmid, operand: TlbiOperand) -> Result<u64, CommandError> {
-        let (scale, num) = range_fields(caps, operand)?;
+        let (scale, num) = self.range_fields(caps, operand)?;
         let word = RangeVmid::new()
             .try_with(RangeVmid::OPCODE, self.code())?
             .try_with(RangeVmid::NUM, num)?
             .try_with(RangeVmid::SCALE, scale)?
             .try_with(RangeVmid::VMID, vmid_of(caps, vmid)?)?;
         Ok(word.into_bits())
+    }
+
+    /// (SCALE, NUM) of the operand, after checking what the SMMU can decode.
+    fn range_fields(&self, caps: &Caps, operand: TlbiOperand) -> Result<(u8, u8), CommandError> {
+        let Some(range) = operand.as_range() else { return Ok((0, 0)) };
+        if !caps.has(Feature::RangeInvalidation) {
+            return Err(CommandError::Unsupported {
+                command: self.opcode(),
+                needs: Feature::RangeInvalidation,
+            });
+        }
+        if !caps.has(Feature::Ds) {
+            if range.scale() > 31 {
+                return Err(CommandError::Scale { scale: range.scale(), max: 31 });
+            }
+            if range.granule() == Granule::Size16K && range.hint() == Some(Level::ONE) {
+                return Err(CommandError::HintNeedsDs);
+            }
+        }
+        Ok((range.scale(), range.num()))
     }
 
     fn sync(&self, caps: &Caps, sync: Sync) -> Result<[u64; 2], CommandError> {
@@ -267,34 +287,13 @@ fn prefetch(caps: &Caps, stream: StreamId, substream: Option<SubstreamId>) -> Re
 }
 
 fn vmid_of(caps: &Caps, vmid: Vmid) -> Result<u16, CommandError> {
-    // Without stage 2 there is no VMID, and the field is RES0 (4.4.2).
-    let bits = if caps.has(Feature::Stage2) { caps.vmid_bits } else { 0 };
+    let bits = caps.usable_vmid_bits();
     if vmid.fits(u32::from(bits)) { Ok(vmid.get()) } else { Err(CommandError::Vmid { vmid, bits }) }
 }
 
 fn asid_of(caps: &Caps, asid: Asid) -> Result<u16, CommandError> {
     let bits = caps.asid_bits;
     if asid.fits(u32::from(bits)) { Ok(asid.get()) } else { Err(CommandError::Asid { asid, bits }) }
-}
-
-/// (SCALE, NUM) of the operand, after checking what the SMMU can decode.
-fn range_fields(caps: &Caps, operand: TlbiOperand) -> Result<(u8, u8), CommandError> {
-    let Some(range) = operand.as_range() else { return Ok((0, 0)) };
-    if !caps.has(Feature::RangeInvalidation) {
-        return Err(CommandError::Unsupported {
-            command: Opcode::TlbiNhVa,
-            needs: Feature::RangeInvalidation,
-        });
-    }
-    if !caps.has(Feature::Ds) {
-        if range.scale() > 31 {
-            return Err(CommandError::Scale { scale: range.scale(), max: 31 });
-        }
-        if range.granule() == Granule::Size16K && range.hint() == Some(Level::ONE) {
-            return Err(CommandError::HintNeedsDs);
-        }
-    }
-    Ok((range.scale(), range.num()))
 }
 
 fn hint_code(range: Option<TlbiRange>) -> u8 {

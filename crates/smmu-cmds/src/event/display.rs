@@ -1,37 +1,14 @@
 //! Events as a line of a log.
 
-use super::{Access, Event, EventKind, Fault, FaultKind, Fetch, RawEvent};
+use super::{Access, Event, EventKind, Fault, Fetch, RawEvent};
 use core::fmt;
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self.kind {
-            EventKind::UnsupportedUpstream { .. } => "F_UUT",
-            EventKind::BadStreamId => "C_BAD_STREAMID",
-            EventKind::SteFetch(_) => "F_STE_FETCH",
-            EventKind::BadSte => "C_BAD_STE",
-            EventKind::BadAtsRequest { .. } => "F_BAD_ATS_TREQ",
-            EventKind::StreamDisabled => "F_STREAM_DISABLED",
-            EventKind::TranslationForbidden { .. } => "F_TRANSL_FORBIDDEN",
-            EventKind::BadSubstreamId => "C_BAD_SUBSTREAMID",
-            EventKind::CdFetch(_) => "F_CD_FETCH",
-            EventKind::BadCd => "C_BAD_CD",
-            EventKind::WalkExternalAbort { .. } => "F_WALK_EABT",
-            EventKind::Fault(fault) => match fault.kind {
-                FaultKind::Translation => "F_TRANSLATION",
-                FaultKind::AddressSize => "F_ADDR_SIZE",
-                FaultKind::AccessFlag => "F_ACCESS",
-                FaultKind::Permission => "F_PERMISSION",
-            },
-            EventKind::TlbConflict { .. } => "F_TLB_CONFLICT",
-            EventKind::ConfigConflict { .. } => "F_CFG_CONFLICT",
-            EventKind::PageRequest { .. } => "E_PAGE_REQUEST",
-            EventKind::VmsFetch(_) => "F_VMS_FETCH",
-            EventKind::Unknown { id } => {
-                return write!(f, "unknown event {id:#04x} StreamID={}", self.stream);
-            }
-        };
-        write!(f, "{name} StreamID={}", self.stream)?;
+        write!(f, "{} StreamID={}", self.kind.id(), self.stream)?;
+        if let EventKind::Unknown { .. } = self.kind {
+            return Ok(());
+        }
         if let Some(substream) = self.substream {
             write!(f, " SubstreamID={substream}")?;
         }

@@ -1,5 +1,6 @@
 //! Event record types (IHI 0070 7.3).
 
+use super::{EventKind, FaultKind};
 use core::fmt;
 use num_enum::{FromPrimitive, IntoPrimitive};
 
@@ -88,6 +89,37 @@ impl fmt::Display for EventId {
         match self {
             Self::Unknown(id) => write!(f, "unknown event {id:#04x}"),
             known => f.write_str(known.name()),
+        }
+    }
+}
+
+impl EventKind {
+    /// The number of such an event.
+    #[must_use]
+    pub const fn id(&self) -> EventId {
+        match self {
+            Self::UnsupportedUpstream { .. } => EventId::UnsupportedUpstream,
+            Self::BadStreamId => EventId::BadStreamId,
+            Self::SteFetch(_) => EventId::SteFetch,
+            Self::BadSte => EventId::BadSte,
+            Self::BadAtsRequest { .. } => EventId::BadAtsRequest,
+            Self::StreamDisabled => EventId::StreamDisabled,
+            Self::TranslationForbidden { .. } => EventId::TranslationForbidden,
+            Self::BadSubstreamId => EventId::BadSubstreamId,
+            Self::CdFetch(_) => EventId::CdFetch,
+            Self::BadCd => EventId::BadCd,
+            Self::WalkExternalAbort { .. } => EventId::WalkExternalAbort,
+            Self::Fault(fault) => match fault.kind {
+                FaultKind::Translation => EventId::Translation,
+                FaultKind::AddressSize => EventId::AddressSize,
+                FaultKind::AccessFlag => EventId::AccessFlag,
+                FaultKind::Permission => EventId::Permission,
+            },
+            Self::TlbConflict { .. } => EventId::TlbConflict,
+            Self::ConfigConflict { .. } => EventId::ConfigConflict,
+            Self::PageRequest { .. } => EventId::PageRequest,
+            Self::VmsFetch(_) => EventId::VmsFetch,
+            Self::Unknown { id } => EventId::Unknown(*id),
         }
     }
 }

@@ -22,7 +22,7 @@ impl<const W: usize> Ring<W> {
         let bytes = u64::from(size.entries()).saturating_mul(Self::ENTRY_BYTES).max(32);
         let pages = memory.allocate(bytes, bytes)?;
         // No dirty line of the allocator's may be written back over what the SMMU writes.
-        memory.clean(pages.base(), usize::try_from(bytes / 8).unwrap_or(usize::MAX));
+        memory.clean(pages.base(), pages.words());
         Ok(Self { pages, size })
     }
 

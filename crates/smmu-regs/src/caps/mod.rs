@@ -14,6 +14,7 @@ pub use feature::{Feature, Features, Quirk, Quirks};
 pub use probe::{FirmwareModel, Hints, IdRegisters};
 
 use crate::addr::AddressSize;
+use crate::vmsa::Granule;
 use crate::vmsa::{GranuleSet, HardwareUpdate};
 
 /// How the SMMU behaves when a transaction faults (`IDR0.STALL_MODEL`, IHI 0070 3.12).
@@ -131,6 +132,22 @@ impl Caps {
     #[must_use]
     pub const fn oddities(&self) -> Oddities {
         self.oddities
+    }
+
+    /// Bits of a VMID: none without stage 2, where the fields are RES0 (IHI 0070 4.4.2).
+    #[must_use]
+    pub const fn usable_vmid_bits(&self) -> u8 {
+        if self.has(Feature::Stage2) { self.vmid_bits } else { 0 }
+    }
+
+    /// Smallest input size of a table of either stage, in bits (IHI 0070 3.4; DDI 0487 D8.2).
+    #[must_use]
+    pub const fn smallest_input_bits(&self, granule: Granule) -> u8 {
+        match (self.has(Feature::SmallTables), granule) {
+            (false, _) => 25,
+            (true, Granule::Size64K) => 17,
+            (true, _) => 16,
+        }
     }
 
     /// Largest stage-2 input size (IPA size) in bits: `IAS` of IHI 0070 3.4.

@@ -94,6 +94,14 @@ impl Pages {
     pub const fn bytes(&self) -> u64 {
         self.bytes
     }
+
+    /// Size in whole words of 8 bytes, for [`Memory::words`], [`Memory::clean`] and [`Memory::invalidate`]; more than
+    /// an address can count is more than there can be.
+    #[inline]
+    #[must_use]
+    pub fn words(&self) -> usize {
+        usize::try_from(self.bytes / 8).unwrap_or(usize::MAX)
+    }
 }
 
 /// No memory of that size and alignment.

@@ -127,11 +127,7 @@ fn check_base(caps: &Caps, regime: &Stage1Regime, base: &TableBase) -> Result<()
     }
     let wide = granule == Granule::Size64K || regime.ds;
     let max = if wide { caps.stage1_input_bits.min(52) } else { 48 };
-    let min = match (caps.has(Feature::SmallTables), granule) {
-        (false, _) => 25,
-        (true, Granule::Size64K) => 17,
-        (true, _) => 16,
-    };
+    let min = caps.smallest_input_bits(granule);
     let bits = base.input_bits;
     if !(min..=max).contains(&bits) {
         return Err(CdError::InputSize { bits, min, max });

@@ -5,7 +5,7 @@ mod display;
 mod encode;
 mod error;
 mod used;
-mod word;
+pub(crate) mod word;
 
 pub use decode::CdSummary;
 pub use error::CdError;

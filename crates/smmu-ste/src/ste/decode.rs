@@ -6,6 +6,7 @@ use super::{CdTableFormat, CdTablePointer, Ste, WithoutSubstream};
 use core::fmt;
 use smmu_regs::Vmid;
 use smmu_regs::addr::{AddressSize, PhysAddr};
+use smmu_regs::layout::named_bits;
 use smmu_regs::vmsa::{
     Cacheability, Granule, RegimeError, Shareability, Stage2Regime, UpdateFlags, WalkAttributes,
 };
@@ -84,7 +85,7 @@ impl Ste {
             return Ok(SteSummary::Invalid);
         }
         for (word, (value, fields)) in (0..).zip(self.words().iter().zip(ste_words())) {
-            let bits = value & !fields.iter().fold(0, |mask, field| mask | field.mask());
+            let bits = value & !named_bits(fields);
             if bits != 0 {
                 return Err(SteOddity::ReservedBits { word, bits });
             }

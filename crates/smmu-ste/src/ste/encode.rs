@@ -75,7 +75,7 @@ fn ats(caps: &Caps, ats: Ats, nested: bool) -> Result<u8, SteError> {
 }
 
 fn vmid(caps: &Caps, vmid: Vmid) -> Result<u16, SteError> {
-    let bits = if caps.has(Feature::Stage2) { caps.vmid_bits } else { 0 };
+    let bits = caps.usable_vmid_bits();
     if vmid.fits(u32::from(bits)) { Ok(vmid.get()) } else { Err(SteError::Vmid { vmid, bits }) }
 }
 
@@ -230,17 +230,10 @@ fn check_input_size(caps: &Caps, regime: &Stage2Regime) -> Result<(), SteError> 
     let ias = caps.stage2_input_bits();
     let wide = regime.granule == Granule::Size64K || regime.ds;
     let max = if wide { 52 } else { 48 }.min(ias);
-    let min = match (caps.has(Feature::SmallTables), regime.granule) {
-        (false, _) => 25,
-        (true, Granule::Size64K) => 17,
-        (true, _) => 16,
-    };
+    // Below 64.
+    let (min, max) = (caps.smallest_input_bits(regime.granule), max as u8);
     let bits = regime.input_bits;
-    if (min..=max).contains(&u32::from(bits)) {
-        return Ok(());
-    }
-    // All of these are below 64.
-    Err(SteError::InputSize { bits, min: min as u8, max: max as u8 })
+    if (min..=max).contains(&bits) { Ok(()) } else { Err(SteError::InputSize { bits, min, max }) }
 }
 
 /// The first level that this output size allows (5.2 S2SL0; DDI 0487 `AArch64.S2InvalidSL`), and the level-3 start that

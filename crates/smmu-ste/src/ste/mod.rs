@@ -6,7 +6,7 @@ mod encode;
 mod error;
 mod guest;
 mod used;
-mod word;
+pub(crate) mod word;
 
 pub use decode::{SteOddity, SteSummary};
 pub use error::SteError;

@@ -27,9 +27,9 @@ impl Ste {
     /// The bits that matter in this STE on an SMMU with these capabilities.
     #[must_use]
     pub fn used_bits(&self, caps: &Caps) -> [u64; 8] {
-        let [zero, one, two, three, ..] = self.words();
+        let [zero, one, two, ..] = self.words();
         let (zero, one) = (Ste0::from_bits(zero), Ste1::from_bits(one));
-        let (two, three) = (Ste2::from_bits(two), Ste3::from_bits(three));
+        let two = Ste2::from_bits(two);
         let has = |feature| caps.has(feature);
 
         let mut mask = Mask::default();
@@ -122,7 +122,6 @@ impl Ste {
         mask.add::<5>(hardening, Ste5::TL0.mask() | Ste5::TL1.mask());
         mask.add::<5>(config == config::NESTED && mpam && one.s1mpam(), Ste5::VMSPTR.mask());
         mask.add::<7>(s2 && has(Feature::S2PermissionOverlay) && two.s2poe() && !v32, Ste7::S2POI.mask());
-        let _ = three;
         mask.0
     }
 

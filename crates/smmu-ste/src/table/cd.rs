@@ -3,6 +3,7 @@
 use super::TableError;
 use super::write::{Caches, Entry, Progress, Updated};
 use crate::cd::Cd;
+use crate::cd::word::Cd0;
 use crate::ste::{CdTableFormat, CdTablePointer, WithoutSubstream};
 use crate::update::{UpdatePlan, UsedBits};
 use core::time::Duration;
@@ -14,7 +15,7 @@ use smmu_regs::{Caps, StreamId, SubstreamId};
 /// Bytes of a CD.
 const CD_BYTES: u64 = 64;
 /// `V` of a CD.
-const VALID: u64 = 1 << 31;
+const VALID: u64 = Cd0::V.mask();
 
 /// A linear table of CDs, or a single CD.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ impl CdTable {
         let bytes = CD_BYTES.wrapping_shl(u32::from(cds_log2));
         let pages = memory.allocate(bytes, bytes)?;
         // The zeros are invalid CDs, and the SMMU must see them.
-        memory.clean(pages.base(), usize::try_from(bytes / 8).unwrap_or(usize::MAX));
+        memory.clean(pages.base(), pages.words());
         memory.publish();
         Ok(Self { pages, cds_log2, caps: *caps, caches: Caches::default(), el2: false })
     }

@@ -3,6 +3,7 @@
 use super::TableError;
 use super::word::L1Std;
 use super::write::{Caches, Entry, Progress, Updated};
+use crate::ste::word::Ste0;
 use crate::ste::{Ste, SteConfig};
 use crate::update::{UpdatePlan, UsedBits};
 use core::time::Duration;
@@ -16,7 +17,7 @@ use smmu_regs::{Caps, Feature, StreamId};
 /// Bytes of an STE.
 const STE_BYTES: u64 = 64;
 /// `V` of an STE.
-const VALID: u64 = 1;
+const VALID: u64 = Ste0::V.mask();
 
 /// How a stream table is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
