@@ -138,13 +138,17 @@ impl Tables {
 
     /// The addresses of the contiguous group that a leaf says it belongs to: first address and log2 of the size (D8.6.1).
     pub(crate) fn contiguous_group(&self, descriptor: u64, place: &Place) -> Option<(u64, u32)> {
-        let entries = match (self.granule, place.level) {
+        let log2 = place.log2 + self.group_entries(place.level);
+        CONTIGUOUS.is_set(&[descriptor]).then(|| (place.base & !((1 << log2) - 1), log2))
+    }
+
+    /// Descriptors of a contiguous group at `level` as log2 (D8.6.1).
+    pub(crate) fn group_entries(&self, level: i32) -> u32 {
+        match (self.granule, level) {
             (Granule::K16, 3) => 7,
             (Granule::K4, _) => 4,
             (_, _) => 5,
-        };
-        let log2 = place.log2 + entries;
-        CONTIGUOUS.is_set(&[descriptor]).then(|| (place.base & !((1 << log2) - 1), log2))
+        }
     }
 
     /// A descriptor as software wrote it, from its little-endian reading.

@@ -88,7 +88,7 @@ impl<B: Bus> Model<B> {
         }
     }
 
-    fn choose(&mut self, of: usize) -> usize {
+    pub(crate) fn choose(&mut self, of: usize) -> usize {
         self.world.as_mut().map_or(0, |world| world.choose(of))
     }
 

@@ -26,8 +26,7 @@
 //! The Non-secure programming interface, VMSAv8-64 with 4KB, 16KB and 64KB granules and LPA/LPA2, both stages, stalls,
 //! hardware update of leaf access flag and dirty state, service failure mode; things that hang ([`Hang`]) and memory that
 //! aborts. Not modelled: Secure, Realm and Root state, VMSAv8-32 LPAE, VMSAv9-128, permission indirection and overlays,
-//! MPAM, DPT, ATS and PRI requests, ATOS, ECMDQ, memory attributes. Of contiguous descriptors each is cached by itself;
-//! that an SMMU may answer for one of them by another of its group is not modelled.
+//! MPAM, DPT, ATS and PRI requests, ATOS, ECMDQ, memory attributes.
 //!
 //! # One file, one idea
 //! [`layout`] positions; `regs`, `mmio` registers; `command`, `cmdq` commands; `config_cache`, `tlb`, `tlbi` caches and
@@ -36,7 +35,7 @@
 //!
 //! Of the adversarial setting: `times` sets of moments; `past` what memory was, when; `drops` what is cached in spite of
 //! which invalidations; `world` choices; `imagine` the hooks by which `translate` makes them; `reach` what the SMMU can
-//! read; `bbm` break-before-make; `adversary` the rest.
+//! read; `group` contiguous groups; `bbm` break-before-make; `adversary` the rest.
 
 mod access;
 mod adversary;
@@ -51,6 +50,7 @@ mod drops;
 mod event;
 mod field;
 mod geometry;
+mod group;
 mod imagine;
 pub mod layout;
 mod mmio;

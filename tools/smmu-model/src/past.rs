@@ -150,6 +150,13 @@ impl Past {
         }
     }
 
+    /// Whether a word of the line that holds `at` has, or had, a value that is `wanted`.
+    pub(crate) fn any_of_line(&self, at: u64, wanted: impl Fn(u64) -> bool) -> bool {
+        self.lines.get(&(at & !(LINE - 1))).is_some_and(|line| {
+            line.now.iter().any(|word| wanted(*word)) || line.earlier.iter().any(|(_, v)| wanted(v.value))
+        })
+    }
+
     /// All values that the word at `at` has had since it is watched, the present one last.
     pub(crate) fn versions(&self, at: u64) -> Vec<Version> {
         let Some(line) = self.lines.get(&(at & !(LINE - 1))) else { return Vec::new() };

@@ -70,7 +70,9 @@ impl<B: Bus> Model<B> {
                 let above = Place::around(tables.granule, level - 1, w.va);
                 self.may_stay_cached(|drop| drop.of_table(&w.tag, &above));
             }
-            let Some(word) = self.load(pa) else { return Err(self.table_aborted(w, pa)) };
+            let Some(word) = self.load_descriptor(&tables, pa, level) else {
+                return Err(self.table_aborted(w, pa));
+            };
             let descriptor = tables.decode(word);
             let step = tables.step(descriptor, level, w.va).map_err(|number| self.stage1_fault(number, w))?;
             if !step.leaf {

@@ -141,7 +141,9 @@ impl<B: Bus> Model<B> {
         };
         loop {
             let at = tables.descriptor(table, level, ipa);
-            let Some(word) = self.load(at) else { return Err(self.walk_aborted(request, site, at)) };
+            let Some(word) = self.load_descriptor(&tables, at, level) else {
+                return Err(self.walk_aborted(request, site, at));
+            };
             let descriptor = tables.decode(word);
             let step = tables
                 .step(descriptor, level, ipa)

@@ -44,6 +44,11 @@ pub(crate) const MISTAKES: &[Mistake] = &[
     Mistake::new("EL2's TLBI for an EL1 stream", wrong_world, "may reach 0x80000000"),
     Mistake::new("a contiguous group is cut by two commands", cut_group, "may reach 0x8000")
         .where_groups_are_whole(),
+    Mistake::new(
+        "one page of a contiguous group is unmapped",
+        part_of_group,
+        "stream 1 at 0x13000 may reach 0x80003000",
+    ),
     Mistake::new("TTB0 changes and the ASID does not", same_asid, "may reach 0x80000000"),
     Mistake::new(
         "an ASID is reused with nothing invalidated",
@@ -299,6 +304,27 @@ fn cut_group(d: &mut Driver, wrong: bool) {
     for page in 0..16 {
         d.expect(1, 0x1_0000 + page * 0x1000, &UNMAPPED);
     }
+}
+
+fn part_of_group(d: &mut Driver, wrong: bool) {
+    contiguous(d);
+    let page = |number: u64| 0x1_0000 + number * 0x1000;
+    if wrong {
+        unmap(d, page(3));
+        d.run(&[nh_va(9, 5, page(3))]);
+    } else {
+        // All break; the others come back without the hint.
+        for number in 0..16 {
+            unmap(d, page(number));
+        }
+        d.run(&[ranged(page(0), 15, 0, TG4K | 3 << 8)]);
+        for number in (0..16).filter(|number| *number != 3) {
+            map(&d.mem, S1_ROOT, page(number), A + number * 0x1000, RW1);
+        }
+        d.barrier();
+    }
+    d.expect(1, page(3), &UNMAPPED);
+    d.expect(1, page(4), &[Goes::To(A + 0x4000)]);
 }
 
 fn same_asid(d: &mut Driver, wrong: bool) {
