@@ -22,7 +22,7 @@ impl Tables {
     fn by_member(&self, descriptor: u64, (at, other): (u64, u64), level: i32) -> Option<u64> {
         let size = self.granule.level_shift(level);
         let entries = self.group_entries(level);
-        let offset = |address: u64| (address / 8) % (1 << entries) << size;
+        let offset = |address: u64| ((address / 8) % (1 << entries)) << size;
         let first = self.output(descriptor, size).checked_sub(offset(other))?;
         (first % (1 << (entries + size)) == 0)
             .then(|| descriptor.wrapping_add(offset(at)).wrapping_sub(offset(other)))
