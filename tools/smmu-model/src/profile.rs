@@ -58,17 +58,7 @@ impl Profile {
                     (idr1::ATTR_TYPES_OVR, 1),
                 ]),
                 0,
-                bits(&[
-                    (idr3::HAD, 1),
-                    (idr3::XNX, 1),
-                    (idr3::FWB, 1),
-                    (idr3::STT, 1),
-                    (idr3::RIL, 1),
-                    (idr3::BBML, 2),
-                    (idr3::E0PD, 1),
-                    (idr3::PTWNNC, 1),
-                    (idr3::EPAN, 1),
-                ]),
+                idr3_of_3_3(),
                 0,
                 bits(&[
                     (idr5::OAS, 6),
@@ -161,18 +151,7 @@ impl Profile {
     /// MMU-S3 (SMMUv3.3), IIDR product id 0x498. Feature set plausible, as [`Profile::mmu600`].
     #[must_use]
     pub fn mmu_s3() -> Self {
-        let idr3 = bits(&[
-            (idr3::HAD, 1),
-            (idr3::XNX, 1),
-            (idr3::FWB, 1),
-            (idr3::STT, 1),
-            (idr3::RIL, 1),
-            (idr3::BBML, 2),
-            (idr3::E0PD, 1),
-            (idr3::PTWNNC, 1),
-            (idr3::EPAN, 1),
-        ]);
-        Self::mmu("MMU-S3", 0x498, 0, 0, 3, idr3)
+        Self::mmu("MMU-S3", 0x498, 0, 0, 3, idr3_of_3_3())
     }
 
     fn mmu700(name: &'static str, variant: u32, revision: u32) -> Self {
@@ -316,4 +295,19 @@ impl Profile {
 /// Whether `address` has no bits at or above `bits`.
 pub(crate) fn fits(address: u64, bits: u32) -> bool {
     bits >= 64 || address >> bits == 0
+}
+
+/// IDR3 of an SMMUv3.3 that has all of it that is modelled.
+fn idr3_of_3_3() -> u32 {
+    bits(&[
+        (idr3::HAD, 1),
+        (idr3::XNX, 1),
+        (idr3::FWB, 1),
+        (idr3::STT, 1),
+        (idr3::RIL, 1),
+        (idr3::BBML, 2),
+        (idr3::E0PD, 1),
+        (idr3::PTWNNC, 1),
+        (idr3::EPAN, 1),
+    ])
 }
