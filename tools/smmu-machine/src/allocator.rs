@@ -44,11 +44,6 @@ impl Allocator {
         }
     }
 
-    /// The blocks that are out: where, and how large.
-    pub(crate) fn blocks(&self) -> Vec<(u64, u64)> {
-        self.out.iter().map(|(start, size)| (*start, *size)).collect()
-    }
-
     /// Bytes that are out.
     pub(crate) fn allocated(&self) -> u64 {
         self.out.values().sum()

@@ -79,6 +79,12 @@ impl Bus for RamBus {
         self.settled.as_ref().and_then(|settled| settled.line(pa)).or_else(|| self.read_line(pa))
     }
 
+    fn settle(&self) {
+        if let Some(settled) = &self.settled {
+            settled.settle(&self.ram);
+        }
+    }
+
     fn read32(&self, pa: u64) -> Option<u32> {
         self.words(pa & !7, 1)?;
         self.ram.peek32(PhysAddr::new(pa)).ok()
@@ -213,12 +219,19 @@ impl Mmio for ModelMachine {
 // fence) are visible to it; 64-bit atomicity is claimed, no more.
 unsafe impl Memory for ModelMachine {
     fn allocate(&self, bytes: u64, align: u64) -> Result<Pages, AllocationError> {
-        self.cpu.allocate(bytes, align)
+        let pages = self.cpu.allocate(bytes, align)?;
+        if let Some(settled) = &self.settled {
+            settled.add(&pages, POISON);
+        }
+        Ok(pages)
     }
 
     fn free(&self, pages: Pages) {
         if self.settled.is_some() {
             self.model().freed(pages.base().get(), pages.bytes());
+            if let Some(settled) = &self.settled {
+                settled.remove(&pages);
+            }
             // Whoever still reads it shall not read what was there.
             let words = usize::try_from(pages.bytes() / 8).unwrap_or(0);
             for memory in [&self.cpu, &self.ram] {
@@ -244,9 +257,6 @@ unsafe impl Memory for ModelMachine {
 
     fn publish(&self) {
         fence(Ordering::SeqCst);
-        if let Some(settled) = &self.settled {
-            settled.settle(&self.ram, &self.cpu.blocks());
-        }
         self.model().barrier();
     }
 

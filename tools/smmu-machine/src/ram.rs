@@ -88,11 +88,6 @@ impl GuestRam {
         self.allocator().allocated()
     }
 
-    /// The blocks that are allocated: where, and how large.
-    pub(crate) fn blocks(&self) -> Vec<(u64, u64)> {
-        self.allocator().blocks()
-    }
-
     /// As [`Memory::words`](smmu_regs::platform::Memory::words).
     pub(crate) fn words(&self, address: PhysAddr, count: usize) -> Result<&[Dword], MemoryError> {
         let words = self.atomics(address.get(), count).ok_or(MemoryError { address, words: count })?;

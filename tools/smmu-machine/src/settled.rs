@@ -2,8 +2,9 @@
 
 use crate::ram::GuestRam;
 use smmu_regs::PhysAddr;
+use smmu_regs::platform::Pages;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Blocks larger than this hold no structure of the SMMU's, but a device's data.
 const LARGEST: u64 = 64 << 10;
@@ -13,23 +14,37 @@ const LARGEST: u64 = 64 << 10;
 pub(crate) struct Settled(Mutex<BTreeMap<u64, Vec<u64>>>);
 
 impl Settled {
+    fn copies(&self) -> MutexGuard<'_, BTreeMap<u64, Vec<u64>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A block is allocated: what it is now is a store like any other, and `before` is what it was.
+    pub(crate) fn add(&self, pages: &Pages, before: u64) {
+        if pages.bytes() <= LARGEST {
+            self.copies().insert(pages.base().get(), vec![before; pages.words()]);
+        }
+    }
+
+    /// A block is given back.
+    pub(crate) fn remove(&self, pages: &Pages) {
+        self.copies().remove(&pages.base().get());
+    }
+
     /// A barrier.
-    pub(crate) fn settle(&self, ram: &GuestRam, blocks: &[(u64, u64)]) {
-        let mut copies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        copies.retain(|start, _| blocks.iter().any(|(other, _)| other == start));
-        for (start, bytes) in blocks.iter().filter(|(_, bytes)| *bytes <= LARGEST) {
-            let words = ram.words(PhysAddr::new(*start), (*bytes / 8) as usize).unwrap_or_default();
-            let copy = copies.entry(*start).or_default();
-            copy.clear();
-            copy.extend(words.iter().map(|word| word.load()));
+    pub(crate) fn settle(&self, ram: &GuestRam) {
+        for (start, copy) in self.copies().iter_mut() {
+            let words = ram.words(PhysAddr::new(*start), copy.len()).unwrap_or_default();
+            for (old, new) in copy.iter_mut().zip(words) {
+                *old = new.load();
+            }
         }
     }
 
     /// The line at `pa`, if a copy holds it.
     pub(crate) fn line(&self, pa: u64) -> Option<[u64; 8]> {
-        let copies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let copies = self.copies();
         let (start, copy) = copies.range(..=pa).next_back()?;
         let first = usize::try_from((pa - start) / 8).ok()?;
-        copy.get(first..first + 8)?.try_into().ok()
+        copy.get(first..first.checked_add(8)?)?.try_into().ok()
     }
 }

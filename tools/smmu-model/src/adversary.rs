@@ -97,6 +97,8 @@ pub(crate) struct Adversary {
     pub(crate) stale: bool,
     /// Invalidations that were taken and wait for a CMD_SYNC, with the moment at which they were issued.
     pending: Vec<(Drop, Time)>,
+    /// The last invalidation of all configuration: when it was issued, and when it was complete.
+    configuration: Option<(Time, Time)>,
     /// When each queue entry was shown to the SMMU.
     issued: BTreeMap<u64, Time>,
     /// GBPA before an Update that is under way.
@@ -124,6 +126,7 @@ impl Adversary {
             reachable: BTreeSet::new(),
             stale: true,
             pending: Vec::new(),
+            configuration: None,
             issued: BTreeMap::new(),
             gbpa_before: None,
             lag: adversity.lag,
@@ -142,7 +145,7 @@ impl Adversary {
         ((mixed ^ (mixed >> 31)) % limit.max(1) as u64) as usize
     }
 
-    /// A queue entry has been shown to the SMMU.
+    /// A queue entry has been shown to the SMMU, or shown again.
     pub(crate) fn show(&mut self, index: u64) {
         let now = self.past.now();
         self.idle = self.lag;
@@ -161,20 +164,24 @@ impl Adversary {
         let everything = |wanted: fn(&Drop) -> bool| {
             self.pending.iter().filter(|(what, _)| wanted(what)).map(|(_, issued)| *issued).max()
         };
-        let configuration = everything(|what| matches!(what, Drop::Config(Cfgi::Range { range: 31, .. })));
+        let all = everything(|what| matches!(what, Drop::Config(Cfgi::Range { range: 31, .. })));
         let el1 = everything(|what| matches!(what, Drop::Tlb(Tlbi::NsnhAll, _)));
         let el2 = everything(|what| matches!(what, Drop::Tlb(Tlbi::El2All, _)));
         let used_el2 = self.stage1.iter().any(|d| d.tag.world != crate::tlb::World::El1);
         self.stale |= !self.pending.is_empty();
         self.drops.push(start, std::mem::take(&mut self.pending));
-        // After an invalidation of everything nothing older can matter.
-        if let (Some(configuration), Some(el1)) = (configuration, el1)
+        // Nothing matters that is older than an invalidation of all configuration, once all translations have been
+        // invalidated after that was complete: until then translations were made of what was still cached (4.3.6).
+        if let (Some((issued, done)), Some(el1)) = (self.configuration, el1)
             && (el2.is_some() || !used_el2)
+            && el1.min(el2.unwrap_or(Time::MAX)) >= done
         {
-            let issued = configuration.min(el1).min(el2.unwrap_or(Time::MAX));
             self.past.forget(issued, &self.reachable);
             self.roots.retain(|(_, _, until)| *until > issued);
-            self.drops.clear();
+            self.drops.forget(issued);
+        }
+        if let Some(issued) = all {
+            self.configuration = Some((issued, self.past.now()));
         }
     }
 }
@@ -190,6 +197,9 @@ impl<B: Bus> Model<B> {
 
     /// A barrier: all stores made so far have reached memory. Does nothing in the plain setting.
     pub fn barrier(&mut self) {
+        // What came into reach since the last barrier is met as it was then.
+        self.look(false);
+        self.bus.settle();
         self.look(true);
     }
 

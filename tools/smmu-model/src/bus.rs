@@ -22,6 +22,8 @@ pub trait Bus: Send {
     fn settled_line(&self, pa: u64) -> Option<[u64; 8]> {
         self.read_line(pa)
     }
+    /// A barrier: what [`Bus::settled_line`] says is what memory is now.
+    fn settle(&self) {}
     /// Writes 8 bytes; `pa` is 8-byte aligned. `None` is an external abort.
     fn write64(&self, pa: u64, value: u64) -> Option<()>;
     /// Reads 4 bytes; `pa` is 4-byte aligned. `None` is an external abort.
@@ -39,6 +41,9 @@ impl<T: Bus + ?Sized + Sync> Bus for Arc<T> {
     }
     fn settled_line(&self, pa: u64) -> Option<[u64; 8]> {
         (**self).settled_line(pa)
+    }
+    fn settle(&self) {
+        (**self).settle();
     }
     fn write64(&self, pa: u64, value: u64) -> Option<()> {
         (**self).write64(pa, value)

@@ -127,8 +127,8 @@ impl Drops {
         Times::union(held)
     }
 
-    /// Forgets all: nothing that they dropped is remembered any more.
-    pub(crate) fn clear(&mut self) {
-        self.0.clear();
+    /// Forgets what was issued before `time`: nothing that it dropped is remembered any more.
+    pub(crate) fn forget(&mut self, time: Time) {
+        self.0.retain(|batch| batch.commands.iter().any(|(_, issued)| *issued >= time));
     }
 }

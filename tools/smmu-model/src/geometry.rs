@@ -156,6 +156,13 @@ impl Tables {
         if self.big_endian { word.swap_bytes() } else { word }
     }
 
+    /// A descriptor as it is in memory, without the bits that are IGNORED in one that points to a table (D8.3.1.2).
+    pub(crate) fn meaning(&self, word: u64, level: i32) -> u64 {
+        let ignored = 0xff << 51 | if self.ds { 0xcfc } else { 0xffc };
+        let descriptor = self.decode(word);
+        if self.kind(descriptor, level) == Kind::Table { self.decode(descriptor & !ignored) } else { word }
+    }
+
     /// What a descriptor at `level` is. Blocks exist only at the levels of D8.3.1.1.
     pub(crate) fn kind(&self, descriptor: u64, level: i32) -> Kind {
         let block = match (self.granule, level) {

@@ -35,7 +35,7 @@ impl<B: Bus> Model<B> {
         let others = if self.imagining() { self.other_members(tables, at, level) } else { Vec::new() };
         let choice = self.choose(1 + others.len());
         let Some(other) = choice.checked_sub(1).and_then(|index| others.get(index)) else {
-            return self.load(at);
+            return self.load_meaning(at, |word| tables.meaning(word, level));
         };
         let found = tables.decode(self.load(*other)?);
         let member = tables.is_member(found, level);

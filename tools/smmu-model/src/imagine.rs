@@ -18,7 +18,7 @@ use crate::perms::Need;
 use crate::regs::StreamTable;
 use crate::ste::Ste;
 use crate::times::Times;
-use crate::tlb::{Stage2Leaf, World as StreamWorld};
+use crate::tlb::{Stage2Leaf, Tag, World as StreamWorld};
 use crate::walk1::Walk;
 use crate::world::{Choice, World, next_path};
 
@@ -113,8 +113,37 @@ impl<B: Bus> Model<B> {
         }
     }
 
-    /// All values of a word that could have been read at `times`, and when.
-    fn could_be(&mut self, at: u64, times: &Times) -> Option<Vec<(u64, Times)>> {
+    /// A table descriptor was read, and the walk goes on below it.
+    pub(crate) fn stepped(&mut self) {
+        if let Some(world) = &mut self.world {
+            world.stepped = true;
+        }
+    }
+
+    /// Whether one was, and none any more.
+    fn take_stepped(&mut self) -> bool {
+        self.world.as_mut().is_some_and(|world| std::mem::take(&mut world.stepped))
+    }
+
+    /// The descriptor at `at`, read as `word`, is being updated: that is possible only at the moment at which memory
+    /// holds it so (3.13: the update is atomic).
+    pub(crate) fn updates(&mut self, at: u64, word: u64) {
+        if self.imagining() {
+            let now = self.now();
+            self.only_at(&Times::between(now, now + 1));
+            if self.bus.read64(at) != Some(word) {
+                self.contradiction();
+            }
+        }
+    }
+
+    /// All values of a word that could have been read at `times`, and when, as `meaning` sees them.
+    fn could_be(
+        &mut self,
+        at: u64,
+        times: &Times,
+        meaning: impl Fn(u64) -> u64,
+    ) -> Option<Vec<(u64, Times)>> {
         let adversary = self.adversary.as_mut()?;
         let present = self.bus.read64(at)?;
         adversary.past.watch(&self.bus, at);
@@ -123,8 +152,16 @@ impl<B: Bus> Model<B> {
             versions.push(Version { value: present, from: adversary.past.now(), until: u64::MAX });
         }
         let times = times.and(&adversary.enabled);
-        let readable = versions.iter().map(|version| (version.value, version.times().and(&times)));
-        let readable: Vec<_> = readable.filter(|(_, times)| !times.is_empty()).collect();
+        // The same value from different moments is one.
+        let mut readable: Vec<(u64, Times)> = Vec::new();
+        for version in &versions {
+            let (times, found) = (version.times().and(&times), meaning(version.value));
+            match readable.iter_mut().find(|(value, _)| *value == found) {
+                _ if times.is_empty() => {}
+                Some((_, all)) => *all = all.or(&times),
+                None => readable.push((found, times)),
+            }
+        }
         if readable.iter().any(|(_, times)| times.contains(adversary.past.now())) {
             adversary.reachable.insert(at & !63);
         }
@@ -133,10 +170,15 @@ impl<B: Bus> Model<B> {
 
     /// Reads 8 bytes of a translation table or of a level 1 descriptor. `None` is an external abort.
     pub(crate) fn load(&mut self, at: u64) -> Option<u64> {
+        self.load_meaning(at, |word| word)
+    }
+
+    /// The same of a word of which only the `meaning` counts: values that mean the same are one.
+    pub(crate) fn load_meaning(&mut self, at: u64, meaning: impl Fn(u64) -> u64) -> Option<u64> {
         if !self.imagining() {
             return self.bus.read64(at);
         }
-        let values = self.could_be(at, &self.times())?;
+        let values = self.could_be(at, &self.times(), meaning)?;
         let choice = self.choose(values.len());
         let Some((value, times)) = values.get(choice) else { return Some(0) };
         self.only_at(times);
@@ -185,7 +227,7 @@ impl<B: Bus> Model<B> {
         for number in 0..words {
             let mut longer = Vec::new();
             for (values, times) in found {
-                for (value, times) in self.could_be(at + number as u64 * 8, &times)? {
+                for (value, times) in self.could_be(at + number as u64 * 8, &times, |word| word)? {
                     let mut values: Vec<u64> = values.clone();
                     values.push(value);
                     longer.push((values, times));
@@ -266,11 +308,15 @@ impl<B: Bus> Model<B> {
         if let Some(world) = &mut self.world {
             world.times = times.clone();
         }
+        let before = self.take_stepped();
         let found = self.walk_stage2(request, donor, ipa, need, site);
         self.only_at(&through);
-        // Faults are not cached: a walk that faults is the transaction's own.
-        if found.is_err() && donor.stage2_key() != entry.stage2_key() {
+        // Faults are not cached, but a table above one may be: a walk that faults at once is the transaction's own.
+        if !self.take_stepped() && found.is_err() && donor.stage2_key() != entry.stage2_key() {
             self.contradiction();
+        }
+        if before {
+            self.stepped();
         }
         found
     }
@@ -279,7 +325,7 @@ impl<B: Bus> Model<B> {
     pub(crate) fn imagine_stage1(&mut self, w: &Walk<'_>) -> Result<u64, Fault> {
         let donors: Vec<Donor> = match &self.adversary {
             Some(adversary) => {
-                adversary.stage1.iter().filter(|donor| donor.tag.same_space(&w.tag)).cloned().collect()
+                adversary.stage1.iter().filter(|donor| donor.tag.may_meet(&w.tag)).cloned().collect()
             }
             None => Vec::new(),
         };
@@ -291,13 +337,19 @@ impl<B: Bus> Model<B> {
         if let Some(world) = &mut self.world {
             world.times = donor.times.clone();
         }
-        let walk = Walk { entry: &donor.entry, context: &donor.context, tag: donor.tag, ..*w };
-        match self.walk_both(&walk) {
+        let asked = Tag { nested: donor.tag.nested, ..w.tag };
+        let walk = Walk { entry: &donor.entry, context: &donor.context, tag: donor.tag, asked, ..*w };
+        self.take_stepped();
+        let found = self.walk_both(&walk);
+        let cached = self.take_stepped() && donor.tag.serves(&walk.asked);
+        match found {
             Ok(found) => Ok(found.pa + (w.va - found.base)),
             // An entry that does not permit the access is as good as any other.
             Err(fault) if fault.event == Some(id::F_PERMISSION) && fault.class == Some(Class::In) => {
                 Err(fault)
             }
+            // Faults are not cached, but the table above one may be.
+            Err(fault) if cached && fault.stage == 1 && fault.class == Some(Class::In) => Err(fault),
             Err(_) => {
                 self.contradiction();
                 Err(Fault::SILENT)

@@ -133,6 +133,7 @@ impl<B: Bus> Model<B> {
             self.check_stream_table();
         }
         if rises(cr0::CMDQEN) {
+            self.show_queue();
             self.check_queue("CMDQ_BASE", offset::CMDQ_BASE, self.profile.id1(idr1::CMDQS), 16);
         }
         if rises(cr0::EVENTQEN) {
@@ -231,6 +232,8 @@ impl<B: Bus> Model<B> {
         }
         // Whether an inactive error is activated is CONSTRAINED UNPREDICTABLE; the model does not.
         self.regs.put(offset::GERRORN, value ^ wrong);
+        // The command at CONS is fetched anew, and what follows it with it (7.1).
+        self.show_queue();
         self.process_commands();
     }
 
@@ -248,10 +251,8 @@ impl<B: Bus> Model<B> {
                 "CMDQ_PROD written with {value:#x}: bits above the wrap flag are set (6.3.27)"
             ));
         }
-        if let Some(adversary) = &mut self.adversary {
-            for ahead in 0..after.min(ring.entries()).saturating_sub(before.min(after)) {
-                adversary.show(ring.index(old + ahead));
-            }
+        for ahead in 0..after.min(ring.entries()).saturating_sub(before.min(after)) {
+            self.show_command(ring.index(old + ahead));
         }
         if after > ring.entries() {
             self.complain(format!(
@@ -266,6 +267,33 @@ impl<B: Bus> Model<B> {
             ));
         }
         self.process_commands();
+    }
+
+    /// All commands that wait are shown to the SMMU.
+    fn show_queue(&mut self) {
+        let (ring, _) = self.regs.queue(offset::CMDQ_BASE, self.profile.id1(idr1::CMDQS), 16);
+        let cons = cmdq_cons::RD.of(self.regs.get(offset::CMDQ_CONS));
+        let used = ring.used(self.regs.get(offset::CMDQ_PROD), cons);
+        for ahead in 0..used.min(ring.entries()) {
+            self.show_command(ring.index(cons + ahead));
+        }
+    }
+
+    /// A command is shown to the SMMU. Complains if it is not sure to be in memory by then.
+    fn show_command(&mut self, index: u64) {
+        let Some(adversary) = &mut self.adversary else { return };
+        adversary.show(index);
+        let (_, base) = self.regs.queue(offset::CMDQ_BASE, self.profile.id1(idr1::CMDQS), 16);
+        let at = base + index * 16;
+        let number = ((at % 64) / 8) as usize;
+        let command =
+            |line: Option<[u64; 8]>| line.and_then(|line| line.get(number..number + 2).map(<[u64]>::to_vec));
+        let line = at & !63;
+        if command(self.bus.read_line(line)) != command(self.bus.settled_line(line)) {
+            self.complain(format!(
+                "CMDQ entry {index} is shown to the SMMU with no barrier after it was stored (4.1.4)"
+            ));
+        }
     }
 
     /// EVENTQ_CONS: only forward, not past PROD (3.5.1). OVACKFLG acknowledges an overflow (7.4).

@@ -45,6 +45,12 @@ impl Tag {
         self.world == other.world && self.vmid == other.vmid && self.nested == other.nested
     }
 
+    /// Whether entries of one may serve lookups of the other on some SMMU: also those of stage 1 alone and of both stages
+    /// under one VMID, which software has to keep apart (3.17).
+    pub(crate) fn may_meet(&self, other: &Self) -> bool {
+        self.same_space(&Self { nested: self.nested, ..*other })
+    }
+
     /// Whether an entry with this tag serves a lookup from `context`, whose ASID is its own.
     pub(crate) fn serves(&self, context: &Self) -> bool {
         let asid = match (self.world, self.asid) {

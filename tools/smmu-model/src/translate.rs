@@ -106,7 +106,7 @@ impl<B: Bus> Model<B> {
             return Err(self.translation_fault(id::F_TRANSLATION, request, &Site::STAGE1, context.policy()));
         }
         let tag = self.tag(entry, context, world);
-        let walk = Walk { request, entry, context, tag, asked: tag, va, half };
+        let walk = Walk { request, entry, context, tag, asked: tag, policy: context.policy(), va, half };
         if self.imagining() {
             return self.imagine_stage1(&walk);
         }

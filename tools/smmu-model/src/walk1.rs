@@ -3,7 +3,7 @@
 use crate::access::{Class, Fault};
 use crate::bus::Bus;
 use crate::cd::{Cd, Half};
-use crate::event::{Request, Site, id};
+use crate::event::{Policy, Request, Site, id};
 use crate::geometry::Tables;
 use crate::layout::{cd, leaf1};
 use crate::model::Model;
@@ -27,6 +27,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) tag: Tag,
     /// Tag of the lookup: another one where an entry may serve that somebody else has brought in.
     pub(crate) asked: Tag,
+    /// What becomes of a transaction that faults: its own CD says so.
+    pub(crate) policy: Policy,
     /// Address after Top Byte Ignore.
     pub(crate) va: u64,
     pub(crate) half: Half,
@@ -80,6 +82,7 @@ impl<B: Bus> Model<B> {
                     hierarchy |= descriptor & HIERARCHY;
                 }
                 self.may_stay_cached(|drop| drop.of_table(&w.tag, &step.place));
+                self.stepped();
                 if !self.imagining() {
                     self.tlb.put_table(Table { tag: w.tag, place: step.place, next: step.next, hierarchy });
                 }
@@ -99,7 +102,7 @@ impl<B: Bus> Model<B> {
 
     /// A stage 1 fault on the input address.
     pub(crate) fn stage1_fault(&mut self, number: u8, w: &Walk<'_>) -> Fault {
-        self.translation_fault(number, w.request, &Site::STAGE1, w.context.policy())
+        self.translation_fault(number, w.request, &Site::STAGE1, w.policy)
     }
 
     /// Physical address of a stage 1 descriptor.
@@ -137,6 +140,7 @@ impl<B: Bus> Model<B> {
         }
         if updated != descriptor {
             let pa = self.table_address(w, at, Purpose::TableWrite)?;
+            self.updates(pa, tables.decode(descriptor));
             if !self.only_imagining() && self.bus.write64(pa, tables.decode(updated)).is_none() {
                 return Err(self.table_aborted(w, pa));
             }

@@ -150,6 +150,7 @@ impl<B: Bus> Model<B> {
                 .map_err(|number| self.translation_fault(number, request, site, policy))?;
             if !step.leaf {
                 self.may_stay_cached(|drop| drop.of_stage2_table(vmid, &step.place));
+                self.stepped();
                 if !self.imagining() {
                     self.tlb.put_stage2_table(Stage2Table { vmid, place: step.place, next: step.next });
                 }
@@ -189,11 +190,11 @@ impl<B: Bus> Model<B> {
         if need.write && entry.s2_dirty_updates() && leaf2::DBM.is_set(&[descriptor]) {
             updated |= leaf2::S2AP_W.mask();
         }
-        if updated != descriptor
-            && !self.only_imagining()
-            && self.bus.write64(at, tables.decode(updated)).is_none()
-        {
-            return Err(self.walk_aborted(request, site, at));
+        if updated != descriptor {
+            self.updates(at, tables.decode(descriptor));
+            if !self.only_imagining() && self.bus.write64(at, tables.decode(updated)).is_none() {
+                return Err(self.walk_aborted(request, site, at));
+            }
         }
         Ok(updated)
     }

@@ -16,6 +16,8 @@ pub(crate) struct World {
     /// The moments at which what has been read so far could be in use together.
     pub(crate) times: Times,
     impossible: bool,
+    /// Table descriptors were read, which may be cached.
+    pub(crate) stepped: bool,
     /// It is what really happens: events are recorded, descriptors updated.
     pub(crate) real: bool,
 }
@@ -23,7 +25,7 @@ pub(crate) struct World {
 impl World {
     /// Follows `path`, and takes the first course wherever it ends.
     pub(crate) fn along(path: Vec<Choice>, real: bool) -> Self {
-        Self { path, taken: 0, times: Times::always(), impossible: false, real }
+        Self { path, taken: 0, times: Times::always(), impossible: false, stepped: false, real }
     }
 
     /// One of `of` courses. With none to choose from the way is impossible.

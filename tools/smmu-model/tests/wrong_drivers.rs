@@ -20,7 +20,8 @@ fn mistakes() -> Vec<&'static Mistake> {
 fn settings(mistake: &Mistake) -> impl Iterator<Item = (Atomicity, u64)> {
     let atomicities =
         if mistake.also_128 { &[Atomicity::Bits64, Atomicity::Bits128][..] } else { &[Atomicity::Bits64] };
-    atomicities.iter().flat_map(|atomicity| (1..=3).map(|seed| (*atomicity, seed)))
+    // The set of permitted outcomes does not depend on the seed; how late commands are taken does.
+    atomicities.iter().flat_map(|atomicity| (1..=2).map(|seed| (*atomicity, seed)))
 }
 
 #[test]

@@ -38,10 +38,6 @@ impl Mem {
         let old = self.words.lock().unwrap().insert(pa, value).unwrap_or(0);
         self.before.lock().unwrap().entry(pa).or_insert(old);
     }
-    /// A barrier: all stores have reached memory.
-    pub fn settle(&self) {
-        self.before.lock().unwrap().clear();
-    }
 }
 
 impl Bus for Mem {
@@ -54,6 +50,9 @@ impl Bus for Mem {
         let before = self.before.lock().unwrap();
         let word = |number: usize| before.get(&(pa + number as u64 * 8)).copied().unwrap_or(now[number]);
         Some(std::array::from_fn(word))
+    }
+    fn settle(&self) {
+        self.before.lock().unwrap().clear();
     }
     fn write64(&self, pa: u64, value: u64) -> Option<()> {
         assert_eq!(pa % 8, 0);

@@ -59,7 +59,6 @@ impl Driver {
 
     /// All stores made so far reach memory.
     pub(crate) fn barrier(&mut self) {
-        self.mem.settle();
         self.smmu.barrier();
     }
 

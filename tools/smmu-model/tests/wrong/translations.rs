@@ -25,14 +25,13 @@ pub(crate) const MISTAKES: &[Mistake] = &[
     Mistake::new("TLBI is sent before the page is unmapped", tlbi_first, "may reach 0x80000000"),
     Mistake::new("no barrier between the page table and the doorbell", no_barrier, "may reach 0x80000000"),
     Mistake::new("the range is one page short", one_short, "stream 1 at 0x4000 may reach 0x80003000"),
-    Mistake::new("the end of the range is taken for its size", end_for_size, "stream 1 at 0x5000 may reach"),
+    Mistake::new(
+        "the size of the range is counted in pages of 8KB",
+        wrong_page_size,
+        "stream 1 at 0x5000 may reach",
+    ),
     Mistake::new("TTL says level 3 for a block", ttl_of_block, "stream 1 at 0x400123 may reach 0x80000123"),
     Mistake::new("Leaf is set though a table was unlinked", leaf_only, "was freed while the SMMU may"),
-    Mistake::new(
-        "TTL says level 3 though a table was unlinked",
-        ttl_of_table,
-        "was freed while the SMMU may",
-    ),
     Mistake::new("a table is freed before the CMD_SYNC", freed_early, "was freed while the SMMU may"),
     Mistake::new("SCALE is cut to five bits", scale_cut, "stream 1 at 0x100000000000 may reach"),
     Mistake::new("NUM, SCALE and TTL are 0 with TG", reserved_range, "CMD_SYNC does not complete"),
@@ -58,6 +57,11 @@ pub(crate) const MISTAKES: &[Mistake] = &[
     Mistake::new(
         "a VMID is reused with nothing invalidated",
         vmid_reused,
+        "stream 2 at 0x1000 may reach 0x80000000",
+    ),
+    Mistake::new(
+        "stage 1 alone has the VMID of a guest",
+        shared_vmid,
         "stream 2 at 0x1000 may reach 0x80000000",
     ),
     Mistake::new("S2_IPA with no stage 1 clear", ipa_only, "may reach 0x90000000"),
@@ -151,7 +155,7 @@ fn one_short(d: &mut Driver, wrong: bool) {
     four_pages(d, ranged(VA, if wrong { 2 } else { 3 }, 0, TG4K | 3 << 8));
 }
 
-fn end_for_size(d: &mut Driver, wrong: bool) {
+fn wrong_page_size(d: &mut Driver, wrong: bool) {
     stage1(d);
     for page in 0..8 {
         map(&d.mem, S1_ROOT, VA + page * 0x1000, A + page * 0x1000, RW1);
@@ -160,8 +164,8 @@ fn end_for_size(d: &mut Driver, wrong: bool) {
     for page in 0..8 {
         unmap(d, VA + page * 0x1000);
     }
-    // The last byte is at 0x8fff: NUM = 7.
-    let num = if wrong { 0x8fff / 0x2000 - 1 } else { 7 };
+    // 0x8000 bytes.
+    let num = if wrong { 0x8000 / 0x2000 - 1 } else { 7 };
     d.run(&[ranged(VA, num, 0, TG4K | 3 << 8)]);
     for page in 0..8 {
         d.expect(1, VA + page * 0x1000, &UNMAPPED);
@@ -192,11 +196,6 @@ fn unlink(d: &mut Driver, command: [u64; 2]) {
 fn leaf_only(d: &mut Driver, wrong: bool) {
     let [first, second] = nh_va(9, 5, VA);
     unlink(d, [first, second | u64::from(wrong)]);
-}
-
-fn ttl_of_table(d: &mut Driver, wrong: bool) {
-    // TTL names the level of leaves; what is above them goes, too, if Leaf is 0, but only above that level (4.4.1.1).
-    unlink(d, if wrong { ranged(VA, 0, 0, TG4K | 1 << 8) } else { nh_va(9, 5, VA) });
 }
 
 fn freed_early(d: &mut Driver, wrong: bool) {
@@ -369,6 +368,18 @@ fn vmid_reused(d: &mut Driver, wrong: bool) {
     let mut other = ste_s2(9);
     other[3] = OTHER_ROOT;
     d.attach(2, other);
+    d.expect(2, VA, &[Goes::To(B)]);
+}
+
+fn shared_vmid(d: &mut Driver, wrong: bool) {
+    d.bring_up();
+    d.store_all(CD, &cd_s1(5));
+    map(&d.mem, S1_ROOT, VA, A, RW1);
+    map_s2_structures(&d.mem);
+    map(&d.mem, S2_ROOT, A, B, RW2);
+    d.attach(1, ste_s1(if wrong { 9 } else { 8 }));
+    d.attach(2, ste_nested(9));
+    d.expect(1, VA, &[Goes::To(A)]);
     d.expect(2, VA, &[Goes::To(B)]);
 }
 
