@@ -191,7 +191,8 @@ impl Lab<'_> {
     pub(crate) fn invalidate(&mut self, what: Drop) -> Result<Outcome, DifferError> {
         match what {
             Drop::Everything => {
-                self.run(&[Command::CfgiAll, Command::TlbiNsnhAll])?;
+                self.run(&[Command::CfgiAll])?;
+                self.run(&[Command::TlbiNsnhAll])?;
                 self.stale.drop_translations();
             }
             Drop::Configuration => self.run(&[Command::CfgiAll])?,

@@ -178,7 +178,8 @@ impl<'m> Lab<'m> {
     /// The machine or the driver fails: the machine is no longer good for another sequence.
     pub(crate) fn finish(mut self) -> Result<(), DifferError> {
         let _ = self.events.drain(&self.p, |_| {}).map_err(|e| failed("reading the event queue")(&e))?;
-        self.run(&[Command::CfgiAll, Command::TlbiNsnhAll])?;
+        self.run(&[Command::CfgiAll])?;
+        self.run(&[Command::TlbiNsnhAll])?;
         self.reclaim_held()?;
         let Self { p, smmu, queue, events, streams, spaces, .. } = self;
         let _off = smmu.disable(&p, TIMEOUT).map_err(|e| failed("switching off")(&e))?;

@@ -55,7 +55,8 @@ pub(crate) fn setup(random: &mut Random, two_level: bool) -> Setup {
     let stage1 = (1..=4)
         .map(|asid| {
             let host = (asid > 2).then_some(0);
-            let vmid = if host.is_some() { 11 } else { random.pick(&[0, 11, 12]).copied().unwrap_or(0) };
+            // Stage 1 alone must not share a VMID with both stages (IHI 0070 3.17).
+            let vmid = if host.is_some() { 11 } else { random.pick(&[0, 12]).copied().unwrap_or(0) };
             let (low, high) = (random.chance(80), random.chance(40));
             Stage1Spec {
                 low: (low || !high).then(|| shape1(random)),

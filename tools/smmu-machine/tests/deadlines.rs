@@ -108,19 +108,19 @@ fn a_sync_that_never_completes_names_prod_and_cons_and_a_later_receipt_covers_it
     on_model(Profile::maximum(), |machine| {
         let mut bench = Bench::new(machine, Setup::default());
         let p = &bench.p;
-        // Bring-up took 4 entries.
+        // Bring-up took 5 entries.
         machine.set_hang(Hang::CommandQueue);
         let first = bench.queue.accepted();
         bench.queue.push(p, &Command::TlbiNsnhAll, SHORT).unwrap();
         let result = timed(|| bench.queue.sync(p, SHORT));
         let what = "completion of CMD_SYNC";
-        assert_eq!(result, Err(QueueError::Timeout { what, timeout: SHORT, prod: 6, cons: 4 }));
+        assert_eq!(result, Err(QueueError::Timeout { what, timeout: SHORT, prod: 7, cons: 5 }));
         let ticket = bench.queue.ticket_since(first);
         // Each attempt takes an entry, waits its time and says where the queue is.
         let result = timed(|| bench.queue.sync(p, SHORT));
-        assert_eq!(result, Err(QueueError::Timeout { what, timeout: SHORT, prod: 7, cons: 4 }));
+        assert_eq!(result, Err(QueueError::Timeout { what, timeout: SHORT, prod: 8, cons: 5 }));
         let text = result.unwrap_err().to_string();
-        assert!(text.contains("PROD 0x7") && text.contains("CONS 0x4"), "{text}");
+        assert!(text.contains("PROD 0x8") && text.contains("CONS 0x5"), "{text}");
 
         machine.set_hang(Hang::None);
         let receipt = bench.queue.sync(&bench.p, TIMEOUT).unwrap();

@@ -102,7 +102,8 @@ impl CommandQueue {
     }
 
     /// Has the SMMU drop all configuration and all non-secure translations that it holds, as must be done before it is
-    /// enabled (3.21.3, 6.3.9.6).
+    /// enabled (3.21.3, 6.3.9.6). Configuration goes first: until it has, a running SMMU may make translations of it
+    /// (4.3.6).
     ///
     /// # Errors
     /// The SMMU did not complete within `timeout`, or stopped.
@@ -112,6 +113,7 @@ impl CommandQueue {
         timeout: Duration,
     ) -> Result<CleanStart, QueueError> {
         self.push(p, &Command::CfgiAll, timeout)?;
+        let _ = self.sync(p, timeout)?;
         self.push(p, &Command::TlbiNsnhAll, timeout)?;
         if self.caps.has(Feature::Hyp) {
             self.push(p, &Command::TlbiEl2All, timeout)?;
