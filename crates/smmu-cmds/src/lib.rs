@@ -3,6 +3,7 @@
 //! * [`command`]: every command of the non-secure queue as a [`Command`] that cannot hold a reserved form, and its
 //!   encoding for an SMMU of given capabilities;
 //! * [`event`]: event records and page requests, raw and decoded;
+//! * [`guest`]: a guest's commands, judged and rewritten for the physical queue, one by one or in batches;
 //! * [`queue`]: the command queue with deadlines, error detection and receipts; the event queue with overflow.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -10,8 +11,10 @@
 
 pub mod command;
 pub mod event;
+pub mod guest;
 pub mod queue;
 
 pub use command::{Command, CommandError, RawCommand};
 pub use event::{Event, RawEvent};
+pub use guest::VirtualSmmu;
 pub use queue::{CommandQueue, EventQueue, QueueError};

@@ -3,9 +3,11 @@
 
 use proptest::prelude::*;
 use smmu_cmds::command::{Command, PriResponse};
-use smmu_cmds::event::{Access, Class, EventId, EventKind, Fault, FaultKind, RawEvent, RawPageRequest};
+use smmu_cmds::event::{
+    Access, Class, EventId, EventKind, Fault, FaultKind, HostsEvent, RawEvent, RawPageRequest, Relocated,
+};
 use smmu_regs::addr::PhysAddr;
-use smmu_regs::{StreamId, SubstreamId};
+use smmu_regs::{StreamId, SubstreamId, VirtualStreamId};
 
 #[test]
 fn a_stage_2_permission_fault() {
@@ -57,6 +59,42 @@ proptest! {
         let _ = raw.to_string();
         prop_assert_eq!(raw.decode().stream, raw.stream());
         prop_assert_eq!(raw.decode().kind.id(), raw.id());
+    }
+}
+
+/// A record of each type, with S2 (bit 103) and Stall (bit 95) as given.
+fn record(id: u8, stage2: bool, stalled: bool) -> RawEvent {
+    let word = u64::from(stage2) << 39 | u64::from(stalled) << 31 | 0x1234;
+    RawEvent::from_words([0x55_0002_a800 | u64::from(id), word, 0xffff_8000_0000_1008, 0x6000])
+}
+
+#[test]
+fn a_guest_gets_what_its_own_stage_1_has_caused() {
+    let device = VirtualStreamId::new(0);
+    for id in 0..=u8::MAX {
+        let (configuration, fault) = (matches!(id, 4 | 6 | 8 | 10), matches!(id, 0x10..=0x13));
+        for (stage2, stalled) in [(false, false), (false, true), (true, false), (true, true)] {
+            let raw = record(id, stage2, stalled);
+            let expected = if configuration || fault && !stage2 && !stalled {
+                Relocated::Guest(raw.with_stream(StreamId::new(0)))
+            } else if fault && stalled {
+                Relocated::Host(HostsEvent::Stalled { stag: 0x1234 })
+            } else if fault {
+                Relocated::Host(HostsEvent::Stage2)
+            } else {
+                Relocated::Host(HostsEvent::Type(EventId::from(id)))
+            };
+            assert_eq!(raw.relocate(Some(device)), expected, "{raw}");
+            // Without a virtual device nothing goes to a guest: StreamID 0 is a device, not the lack of one.
+            let expected = match expected {
+                Relocated::Guest(_) => Relocated::Host(HostsEvent::NoVirtualDevice),
+                host => host,
+            };
+            assert_eq!(raw.relocate(None), expected, "{raw}");
+            if let Relocated::Host(why) = expected {
+                assert!(!why.to_string().is_empty());
+            }
+        }
     }
 }
 

@@ -116,6 +116,13 @@ id! {
 whole_id!(StreamId(u32));
 
 id! {
+    /// A StreamID as a guest numbers its devices. It means nothing to the SMMU; the host knows which [`StreamId`] it stands
+    /// for, if any.
+    VirtualStreamId(u32), 32
+}
+whole_id!(VirtualStreamId(u32));
+
+id! {
     /// A SubstreamID (PCIe: PASID): which process of the device (IHI 0070 3.2). At most 20 bits, `IDR1.SSIDSIZE` implemented.
     SubstreamId(u32), 20
 }

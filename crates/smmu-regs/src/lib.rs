@@ -22,4 +22,4 @@ pub mod vmsa;
 
 pub use addr::{AddressSize, PhysAddr};
 pub use caps::{Caps, Feature, Quirk};
-pub use id::{Asid, IdError, InstanceId, StreamId, SubstreamId, Vmid};
+pub use id::{Asid, IdError, InstanceId, StreamId, SubstreamId, VirtualStreamId, Vmid};

@@ -173,7 +173,7 @@ fn kinds_that_nobody_knows_are_skipped_one_by_one() {
         ("ste", r#"{"maker":"hand","in":{}}"#),
         ("cd", r#"{"maker":"hand","in":{}}"#),
         ("events", r#"{"kind":"party","in":{}}"#),
-        ("nested", r#"{"kind":"user_batch","in":{"n":1,"bad_index":0}}"#),
+        ("nested", r#"{"kind":"user_song","in":{}}"#),
     ] {
         assert_eq!(run(record, Some(kind)).0.unwrap().skipped, 1, "{record}");
     }

@@ -126,6 +126,7 @@ fn judge(kind: &str, record: &Value, answer: &Value) -> Verdict {
             mask(record, answer, "safe", &free)
         }
         ("idr_probe", _) => idr_probe(record, answer),
+        ("nested", _) if record["kind"] == "user_batch" && record["ret"] != 0 => batch(record, answer),
         _ => every_key(record, answer),
     }
 }
@@ -175,6 +176,20 @@ fn idr_probe(record: &Value, answer: &Value) -> Verdict {
     }
 }
 
+/// A batch that ends at a bad command: handled as far as recorded, and what is handled is issued and synced, which the recorded
+/// driver's is not.
+fn batch(record: &Value, answer: &Value) -> Verdict {
+    let handled = &record["entry_num"];
+    if answer["ret"] != record["ret"] || answer["entry_num"] != *handled {
+        return Err("ret or entry_num".to_owned());
+    }
+    let last = answer["sync_after"].as_array().unwrap().last().cloned().unwrap_or(0.into());
+    if answer["issued"] != *handled || last != *handled {
+        return Err("commands that are handled are not issued, or not synced".to_owned());
+    }
+    if answer["issued"] == record["issued"] { equal() } else { better("what is handled is issued too") }
+}
+
 /// The keys of an answer with outputs, in the contract's order.
 fn keys(kind: &str, record: &Value, answer: &Value) -> &'static [&'static str] {
     let text = |key: &str| record.get(key).and_then(Value::as_str);
@@ -201,7 +216,7 @@ fn keys(kind: &str, record: &Value, answer: &Value) -> &'static [&'static str] {
             "ovf_sync_wrote",
             "prod_in_ret",
         ],
-        ("idr_probe" | "nested", _) if answer["ret"] != 0 => &["ret"],
+        ("idr_probe", _) if answer["ret"] != 0 => &["ret"],
         ("idr_probe", _) => &[
             "ret",
             "feature_names",
@@ -217,6 +232,9 @@ fn keys(kind: &str, record: &Value, answer: &Value) -> &'static [&'static str] {
             "priq_shift",
             "max_stalls",
         ],
+        ("nested", Some("user_batch")) => &["ret", "entry_num", "sync_after", "issued"],
+        ("nested", _) if answer["ret"] != 0 => &["ret"],
+        ("nested", Some("user_cmd")) => &["ret", "out"],
         ("nested", Some("vste")) => &["ret", "enable_ats", "physical_ste_ats0", "physical_ste_ats1"],
         other => panic!("{other:?}"),
     }

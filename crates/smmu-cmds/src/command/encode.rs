@@ -254,7 +254,7 @@ fn leaf_word(leaf: bool) -> u64 {
     Leaf::new().with(Leaf::LEAF, leaf).into_bits()
 }
 
-fn stream_id(caps: &Caps, stream: StreamId) -> Result<u32, CommandError> {
+pub(crate) fn stream_id(caps: &Caps, stream: StreamId) -> Result<u32, CommandError> {
     let bits = caps.stream_id_bits;
     if stream.fits(u32::from(bits)) { Ok(stream.get()) } else { Err(CommandError::Stream { stream, bits }) }
 }
@@ -286,7 +286,7 @@ fn prefetch(caps: &Caps, stream: StreamId, substream: Option<SubstreamId>) -> Re
     Ok(word.into_bits())
 }
 
-fn vmid_of(caps: &Caps, vmid: Vmid) -> Result<u16, CommandError> {
+pub(crate) fn vmid_of(caps: &Caps, vmid: Vmid) -> Result<u16, CommandError> {
     let bits = caps.usable_vmid_bits();
     if vmid.fits(u32::from(bits)) { Ok(vmid.get()) } else { Err(CommandError::Vmid { vmid, bits }) }
 }

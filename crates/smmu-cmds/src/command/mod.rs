@@ -8,8 +8,9 @@ mod encode;
 mod error;
 mod opcode;
 mod operand;
-mod word;
+pub(crate) mod word;
 
+pub(crate) use encode::{stream_id, vmid_of};
 pub use error::{CommandError, DecodeError};
 pub use opcode::Opcode;
 pub use operand::{AtcSpan, AtcSpanError, OperandError, TlbiOperand, TlbiRange};

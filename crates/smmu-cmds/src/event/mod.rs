@@ -1,16 +1,18 @@
 //! Events: what the SMMU tells us (IHI 0070 7.3), and page requests (8.1).
 //!
-//! [`RawEvent`] is the view, [`Event`] the repr.
+//! [`RawEvent`] is the view, [`Event`] the repr. [`RawEvent::relocate`] says which records are a guest's.
 
 mod display;
 mod id;
 mod page_request;
 mod raw;
+mod relocate;
 mod word;
 
 pub use id::EventId;
 pub use page_request::{PageRequest, RawPageRequest, page_request_words};
 pub use raw::RawEvent;
+pub use relocate::{HostsEvent, Relocated};
 pub use word::words_of;
 
 use smmu_regs::addr::PhysAddr;

@@ -95,6 +95,17 @@ impl<'a> Fields<'a> {
             .ok_or_else(|| self.unfit(key, value, &format!("a list of {N} numbers of at most 64 bits")))
     }
 
+    /// The pairs of numbers in the list `key`.
+    pub(super) fn pairs(&self, key: &str) -> Result<Vec<(u64, u64)>, Problem> {
+        let value = self.get(key)?;
+        let pair = |value: &Value| match value.as_array()?.as_slice() {
+            [first, second] => Some((number(first)?, number(second)?)),
+            _ => None,
+        };
+        let pairs = value.as_array().and_then(|list| list.iter().map(pair).collect());
+        pairs.ok_or_else(|| self.unfit(key, value, "a list of pairs of numbers of at most 64 bits"))
+    }
+
     /// The number `key`, for a field that the library takes as a byte.
     pub(super) fn byte(&self, key: &'static str) -> Result<u8, Stop> {
         let value = self.number(key)?;

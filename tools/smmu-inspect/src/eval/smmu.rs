@@ -1,6 +1,6 @@
 //! The SMMU that records are for: the README's, with what the record says changed in its ID registers.
 
-use super::error::Stop;
+use super::error::{Stop, reserved};
 use smmu_regs::Caps;
 use smmu_regs::caps::{Hints, IdRegisters, StallModel};
 use smmu_regs::registers::{Idr0, Idr1, Idr3, Idr5};
@@ -45,6 +45,25 @@ impl Smmu {
     /// With 52-bit addresses for all granules, or without.
     pub(super) fn ds(self, there: bool) -> Self {
         Self(IdRegisters { idr5: self.0.idr5.with(Idr5::DS, there), ..self.0 })
+    }
+
+    /// With ATS, or without.
+    pub(super) fn ats(self, there: bool) -> Self {
+        Self(IdRegisters { idr0: self.0.idr0.with(Idr0::ATS, there), ..self.0 })
+    }
+
+    /// With ASIDs of so many bits: 8 or 16.
+    pub(super) fn asid_bits(self, bits: u8) -> Result<Self, Stop> {
+        match bits {
+            8 | 16 => Ok(Self(IdRegisters { idr0: self.0.idr0.with(Idr0::ASID16, bits == 16), ..self.0 })),
+            _ => Err(reserved("asid_bits", u64::from(bits))),
+        }
+    }
+
+    /// With SubstreamIDs of so many bits.
+    pub(super) fn substream_bits(self, bits: u8) -> Result<Self, Stop> {
+        let idr1 = self.0.idr1.try_with(Idr1::SSIDSIZE, bits)?;
+        Ok(Self(IdRegisters { idr1, ..self.0 }))
     }
 
     /// What it can do.

@@ -1,0 +1,71 @@
+//! Events for guests: which records a guest may see, and under which StreamID.
+
+use super::{EventId, RawEvent};
+use core::fmt;
+use smmu_regs::{StreamId, VirtualStreamId};
+
+/// Where an event of a stream with a guest's stage 1 goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[must_use]
+pub enum Relocated {
+    /// To the guest, whose StreamID it now carries.
+    Guest(RawEvent),
+    /// To the host.
+    Host(HostsEvent),
+}
+
+/// Why an event stays with the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HostsEvent {
+    /// Its type says nothing of what the guest configured, or carries physical addresses.
+    Type(EventId),
+    /// Stage 2 faulted, which is the host's.
+    Stage2,
+    /// The transaction waits for a `CMD_RESUME` with a tag of the physical SMMU's.
+    Stalled {
+        /// The tag.
+        stag: u16,
+    },
+    /// No virtual device stands for the stream: there is no StreamID under which the guest knows it.
+    NoVirtualDevice,
+}
+
+impl fmt::Display for HostsEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Type(id) => write!(f, "{} is never a guest's", id.name()),
+            Self::Stage2 => f.write_str("the fault is of the host's stage 2"),
+            Self::Stalled { stag } => write!(f, "the transaction is stalled (STAG={stag:#x})"),
+            Self::NoVirtualDevice => f.write_str("no virtual device stands for the stream"),
+        }
+    }
+}
+
+impl RawEvent {
+    /// What becomes of this record, where `device` is the guest's number for the stream, if the stream is a virtual device of
+    /// some guest.
+    ///
+    /// A guest gets what its own stage 1 or its own configuration has caused: F_TRANSLATION, F_ADDR_SIZE, F_ACCESS and
+    /// F_PERMISSION of stage 1 that do not stall, C_BAD_STE, F_STREAM_DISABLED, C_BAD_SUBSTREAMID and C_BAD_CD (IHI 0070
+    /// 7.3). Nothing but the StreamID changes.
+    pub fn relocate(&self, device: Option<VirtualStreamId>) -> Relocated {
+        match self.id() {
+            EventId::BadSte | EventId::StreamDisabled | EventId::BadSubstreamId | EventId::BadCd => {}
+            // Only these have the fields.
+            EventId::Translation | EventId::AddressSize | EventId::AccessFlag | EventId::Permission => {
+                if self.stalled() {
+                    return Relocated::Host(HostsEvent::Stalled { stag: self.stag() });
+                }
+                if self.stage2() {
+                    return Relocated::Host(HostsEvent::Stage2);
+                }
+            }
+            id => return Relocated::Host(HostsEvent::Type(id)),
+        }
+        match device {
+            Some(device) => Relocated::Guest(self.with_stream(StreamId::new(device.get()))),
+            None => Relocated::Host(HostsEvent::NoVirtualDevice),
+        }
+    }
+}

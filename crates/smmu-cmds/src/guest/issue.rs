@@ -1,0 +1,44 @@
+//! A batch of a guest's commands, put into the physical queue.
+
+use super::{GuestBatch, GuestBatchError, GuestStep, VirtualSmmu, VirtualStreams};
+use crate::command::RawCommand;
+use crate::queue::CommandQueue;
+use core::time::Duration;
+use smmu_regs::platform::{Clock, Memory, Mmio};
+
+impl<S: VirtualStreams> VirtualSmmu<'_, S> {
+    /// Has the physical SMMU do what the guest's `commands` say, and waits until it has: see [`GuestBatch`] for the order.
+    /// Gives the number of commands. What is reported as complete has been issued and is covered by a completed `CMD_SYNC`;
+    /// a command that is refused was neither issued nor counted.
+    ///
+    /// `timeout` is for each wait. A guest's `CMD_ATC_INV` to a device that does not answer stops the queue: that too is an
+    /// error of the queue here.
+    ///
+    /// # Errors
+    /// A command was refused, or the queue failed: both say how far the batch came.
+    pub fn issue<P: Mmio + Memory + Clock>(
+        &self,
+        p: &P,
+        queue: &mut CommandQueue,
+        commands: impl IntoIterator<Item = RawCommand>,
+        timeout: Duration,
+    ) -> Result<usize, GuestBatchError> {
+        let mut batch = GuestBatch::new(self, commands);
+        let (mut completed, mut issued) = (0, 0_usize);
+        for step in batch.by_ref() {
+            let done = match step {
+                GuestStep::Push(command) => queue.push_raw(p, &command, timeout).map(|()| {
+                    issued = issued.saturating_add(1);
+                }),
+                GuestStep::Sync => queue.sync(p, timeout).map(|_receipt| completed = issued),
+            };
+            if let Err(error) = done {
+                return Err(GuestBatchError::Queue { completed, issued, error });
+            }
+        }
+        match batch.refusal() {
+            None => Ok(completed),
+            Some(refusal) => Err(GuestBatchError::Refused(refusal)),
+        }
+    }
+}
