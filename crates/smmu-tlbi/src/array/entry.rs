@@ -39,8 +39,8 @@ pub enum Target {
         vmid: Vmid,
     },
     /// A guest's stage 1 on top of [`Target::Stage2`] with the same VMID: what is cached with both stages combined is not
-    /// found by IPA, so an invalidation of stage 2 by address is followed by one of all of stage 1 (4.4.3.1). Never there
-    /// without that other entry: it says nothing of stage 2 itself.
+    /// found by IPA, so an invalidation of stage 2 by address is followed by one of all of stage 1 (4.4.3.1). It says nothing
+    /// of stage 2 itself: that other entry does.
     Stage1Clear {
         /// VMID.
         vmid: Vmid,

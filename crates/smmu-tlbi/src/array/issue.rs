@@ -34,18 +34,6 @@ impl<P: Mmio + Memory + Clock> Smmus for [(P, CommandQueue)] {
     }
 }
 
-impl<S: Smmus + ?Sized> Smmus for &mut S {
-    type Platform = S::Platform;
-
-    fn with<R>(
-        &mut self,
-        instance: InstanceId,
-        f: impl FnOnce(&Self::Platform, &mut CommandQueue) -> R,
-    ) -> Option<R> {
-        (**self).with(instance, f)
-    }
-}
-
 /// An SMMU that may still hold what was to go. Its commands must be sent anew, all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -164,7 +152,7 @@ fn batch<P: Mmio + Memory + Clock>(
 }
 
 /// Runs `send` on one SMMU and judges its receipt; `None` if it had no commands.
-fn on_one<S: Smmus>(
+fn on_one<S: Smmus + ?Sized>(
     smmus: &mut S,
     instance: InstanceId,
     send: impl FnOnce(&S::Platform, &mut CommandQueue) -> Result<Option<Receipt>, QueueError>,
@@ -188,7 +176,7 @@ impl<const N: usize> InvalidationArray<N> {
     ///
     /// `rules` says how an SMMU with these capabilities is told of ranges. `observe` hears of each command as it is queued,
     /// and `None` when a `CMD_SYNC` has completed.
-    pub fn invalidate<S: Smmus>(
+    pub fn invalidate<S: Smmus + ?Sized>(
         &self,
         what: &Invalidation,
         smmus: &mut S,
@@ -214,7 +202,7 @@ impl<const N: usize> InvalidationArray<N> {
 
     /// Flushes the tags of all entries without users on every SMMU, so that they can be [purged](Self::purge) where no
     /// SMMU failed.
-    pub fn flush<S: Smmus>(
+    pub fn flush<S: Smmus + ?Sized>(
         &self,
         smmus: &mut S,
         timeout: Duration,

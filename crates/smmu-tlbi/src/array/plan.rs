@@ -61,17 +61,18 @@ impl<'a> InstanceEntries<'a> {
         unused.filter_map(move |entry| match entry.key.target {
             // S12_VMALL of the same VMID removes stage 1 too.
             Target::Stage1Clear { vmid } => {
-                let whole = self.unused(Target::Stage2 { vmid });
-                (!whole).then_some(Command::TlbiNhAll { vmid })
+                let gone = users(self.entries, Target::Stage2 { vmid }) == Some(0);
+                (!gone).then_some(Command::TlbiNhAll { vmid })
             }
             target => Some(target.tag()?.whole()),
         })
     }
+}
 
-    fn unused(self, target: Target) -> bool {
-        let found = self.entries.binary_search_by(|entry| entry.key.target.cmp(&target)).ok();
-        found.and_then(|at| self.entries.get(at)).is_some_and(|entry| entry.users == 0)
-    }
+/// The users of `target` in the entries of one SMMU, if it is there.
+fn users(entries: &[Entry], target: Target) -> Option<u32> {
+    let at = entries.binary_search_by(|entry| entry.key.target.cmp(&target)).ok()?;
+    entries.get(at).map(|entry| entry.users)
 }
 
 /// The commands for one SMMU: those of each [`Phase`] are one batch, which a `CMD_SYNC` completes before the next begins.
@@ -98,15 +99,19 @@ impl<'a> InstancePlan<'a> {
 
     /// The commands of one phase; there may be none, and then there is nothing to wait for.
     pub fn phase(&self, phase: Phase) -> impl Iterator<Item = Command> + use<'a> {
-        let Self { range, span, .. } = *self;
+        let Self { entries, range, span } = *self;
         let mut last_whole = None;
         self.of_phase(phase).iter().filter(|entry| entry.users != 0).flat_map(move |entry| {
             let target = entry.key.target;
             let tag = target.tag();
             let whole = matches!(range, RangePlan::WholeTag);
             let once = match target {
-                // Stage 2 went whole, and stage 1 with it.
-                Target::Stage1Clear { vmid } => (!whole).then_some(Command::TlbiNhAll { vmid }),
+                // If stage 2 of the VMID went whole, stage 1 went with it.
+                Target::Stage1Clear { vmid } => {
+                    let gone =
+                        whole && users(entries, Target::Stage2 { vmid }).is_some_and(|users| users != 0);
+                    (!gone).then_some(Command::TlbiNhAll { vmid })
+                }
                 Target::Atc { stream, substream } => {
                     Some(Command::AtcInv { stream, substream, global: false, span })
                 }
