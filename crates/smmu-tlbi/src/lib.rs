@@ -4,7 +4,7 @@
 //! * [`atc`]: one address range to the span of an ATC invalidation;
 //! * [`tag`]: whose translations - ASID, VMID, both stages - and the commands for them;
 //! * [`mod@invalidate`]: commands, `CMD_SYNC`s and receipts for everything that an unmap gathered, on one SMMU;
-//! * [`array`]: who must be told, on all SMMUs that a domain is used by, and how they all are.
+//! * [`mod@array`]: who must be told, on all SMMUs that a domain is used by, and how they all are.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
