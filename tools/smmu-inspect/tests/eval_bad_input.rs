@@ -212,3 +212,46 @@ fn an_output_that_fails_ends_the_run() {
     assert!(matches!(error.problem, Problem::Io(_)), "{error}");
     assert!(std::error::Error::source(&error).is_some());
 }
+
+/// What a domain record with this entry and these SMMUs is answered with.
+fn domain(entry: &str, smmus: &str) -> Result<String, String> {
+    let record = format!(
+        r#"{{"kind":"domain_inv_range","in":{{"smmus":{smmus},"repeat_tlbi_cfgi":false,"inv":[{entry}],"iova":"0x1000","size":"0x1000","granule":"0x1000","leaf":true}}}}"#
+    );
+    let (result, out) = run(&format!("{record}\n"), Some("invs"));
+    result.map(|_| out).map_err(|error| error.problem.to_string())
+}
+
+#[test]
+fn entries_of_invalidation_arrays() {
+    const SMMU: &str = r#"[{"range_inv":true,"force_sync":false,"msipoll":false}]"#;
+    let good = domain(r#"[0,"S1_ASID",7,0,"0x12","0x11",12,1]"#, SMMU).unwrap();
+    assert_eq!(
+        good,
+        r#"{"count":2,"cmds":[[0,"0x7000000000012","0x1701"],[0,"0xfc02046","0x0"]],"sync_after":[1]}"#
+            .to_owned()
+            + "\n"
+    );
+    // No entry at all.
+    for entry in ["7", "[]", r#"[0,"S1_ASID",7,0,"0x12","0x11"]"#, r#"[0,"S1_ASID",-7,0,"0x12","0x11",12,1]"#]
+    {
+        let problem = domain(entry, SMMU).unwrap_err();
+        assert_eq!(problem, format!("in.inv is {entry}, not a list of entries"));
+    }
+    assert_eq!(domain("", "[5]").unwrap_err(), "in.smmus is 5, not a list of objects",);
+    // The architecture, or the system, has no such thing.
+    for (entry, why) in [
+        (r#"[0,"S1_ASID",65536,0,"0x12","0x11",12,1]"#, "Asid 0x10000 does not fit in 16 bits"),
+        (r#"[0,"ATS",8,1048576,"0x40","0x40",0,1]"#, "SubstreamId 0x100000 does not fit in 20 bits"),
+        (r#"[0,"S1_ASID",7,0,"0x12","0x11",13,1]"#, "there are no pages of 2^13 bytes"),
+        (r#"[1,"S1_ASID",7,0,"0x12","0x11",12,1]"#, "SMMU 0x1: nobody has its queue"),
+    ] {
+        assert_eq!(domain(entry, SMMU).unwrap(), format!("{{\"error\":\"{why}\"}}\n"));
+    }
+    // Nobody to ask.
+    assert!(domain(r#"[0,"S3_XXX",7,0,"0x12","0x11",12,1]"#, SMMU).unwrap().starts_with("{\"skip\":"));
+    // Out of order: the library does not sort.
+    let script = r#"{"kind":"script","ops":[{"op":"merge","arg":[[1,"S2_VMID",1,0,"0x2a","0x28",0],[0,"S2_VMID",1,0,"0x2a","0x28",0]]}]}"#;
+    let (_, out) = run(&format!("{script}\n"), Some("invs"));
+    assert_eq!(out, "{\"error\":\"SMMU 0x0: stage 2, VMID 0x1: not above the one before it\"}\n");
+}

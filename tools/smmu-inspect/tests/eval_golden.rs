@@ -7,6 +7,8 @@
 
 #[path = "eval_golden/hitless.rs"]
 mod hitless;
+#[path = "eval_golden/invs.rs"]
+mod invs;
 #[path = "eval_golden/lawful.rs"]
 mod lawful;
 #[path = "eval_golden/records.rs"]
@@ -23,8 +25,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The kinds that are compared.
-const KINDS: [&str; 10] =
-    ["commands", "atc_range", "tlbi_range", "ste", "cd", "hitless", "events", "queue", "idr_probe", "nested"];
+const KINDS: [&str; 11] = [
+    "commands",
+    "atc_range",
+    "tlbi_range",
+    "ste",
+    "cd",
+    "hitless",
+    "events",
+    "queue",
+    "idr_probe",
+    "nested",
+    "invs",
+];
 
 /// How an answer stands to what was recorded: equal, or better in the way that is named; an error is a failure.
 type Verdict = Result<Option<&'static str>, String>;
@@ -127,6 +140,7 @@ fn judge(kind: &str, record: &Value, answer: &Value) -> Verdict {
         }
         ("idr_probe", _) => idr_probe(record, answer),
         ("nested", _) if record["kind"] == "user_batch" && record["ret"] != 0 => batch(record, answer),
+        ("invs", _) => invs::judge(record, answer),
         _ => every_key(record, answer),
     }
 }
@@ -217,6 +231,9 @@ fn keys(kind: &str, record: &Value, answer: &Value) -> &'static [&'static str] {
             "prod_in_ret",
         ],
         ("idr_probe", _) if answer["ret"] != 0 => &["ret"],
+        ("invs", Some("script")) => &["after"],
+        ("invs", Some("build")) => &["inv"],
+        ("invs", _) => &["count", "cmds", "sync_after"],
         ("idr_probe", _) => &[
             "ret",
             "feature_names",
@@ -358,6 +375,9 @@ fn the_checkers_find_what_is_wrong() {
         let mut broken = record.clone();
         broken["cmds"][0][0] = format!("{:#x}", number(&record["cmds"][0][0]) ^ 1 << 33 ^ 1 << 49).into();
         assert!(tlbi::judge(record, &broken).is_err(), "{broken}");
+    }
+    for record in &records("invs") {
+        invs::the_checker_finds_what_is_wrong(record);
     }
     for record in &records("hitless") {
         assert!(hitless::judge(record, record).is_ok(), "{record}");

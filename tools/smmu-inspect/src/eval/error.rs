@@ -8,6 +8,7 @@ use smmu_regs::caps::ProbeError;
 use smmu_regs::layout::FieldError;
 use smmu_regs::vmsa::{RangeError, RegimeError};
 use smmu_ste::{CdError, SteError};
+use smmu_tlbi::array::ArrayError;
 use std::fmt;
 use std::io;
 
@@ -114,7 +115,7 @@ macro_rules! refusals {
 }
 
 refusals! {
-    AtcSpanError CdError CommandError FieldError IdError OperandError ProbeError RangeError RegimeError SteError
+    ArrayError AtcSpanError CdError CommandError FieldError IdError OperandError ProbeError RangeError RegimeError SteError
 }
 
 /// A reserved value of a field, where the library has no code for it and so no error either.

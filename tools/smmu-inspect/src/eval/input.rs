@@ -24,7 +24,8 @@ impl<'a> Fields<'a> {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
-    fn unfit(&self, key: &str, value: &Value, wanted: &str) -> Problem {
+    /// The problem that `key` is `value`.
+    pub(super) fn unfit(&self, key: &str, value: &Value, wanted: &str) -> Problem {
         Problem::Unfit { key: self.key(key), value: value.to_string(), wanted: wanted.to_owned() }
     }
 
@@ -78,6 +79,29 @@ impl<'a> Fields<'a> {
         let number = self.number(key)?;
         u32::try_from(number)
             .map_err(|_| self.unfit(key, &format!("{number:#x}").into(), "a number of 32 bits"))
+    }
+
+    /// The list `key`.
+    pub(super) fn list(&self, key: &str) -> Result<&'a [Value], Problem> {
+        let value = self.get(key)?;
+        value.as_array().map(Vec::as_slice).ok_or_else(|| self.unfit(key, value, "a list"))
+    }
+
+    /// The objects in the list `key`.
+    pub(super) fn objects(&self, key: &str) -> Result<Vec<Fields<'a>>, Problem> {
+        let one = |(index, value): (usize, &'a Value)| match value {
+            Value::Object(map) => Ok(Fields { map, path: format!("{}[{index}]", self.key(key)) }),
+            other => Err(self.unfit(key, other, "a list of objects")),
+        };
+        self.list(key)?.iter().enumerate().map(one).collect()
+    }
+
+    /// The numbers in the list `key`, any number of them.
+    pub(super) fn numbers(&self, key: &str) -> Result<Vec<u64>, Problem> {
+        let one = |value| {
+            number(value).ok_or_else(|| self.unfit(key, value, "a list of numbers of at most 64 bits"))
+        };
+        self.list(key)?.iter().map(one).collect()
     }
 
     /// The integer `key`, which may be negative.
@@ -145,7 +169,7 @@ impl<'a> Fields<'a> {
 }
 
 /// A decimal number or a hexadecimal string.
-fn number(value: &Value) -> Option<u64> {
+pub(super) fn number(value: &Value) -> Option<u64> {
     match value {
         Value::Number(number) => number.as_u64(),
         Value::String(text) => {

@@ -15,6 +15,7 @@ mod events;
 mod hitless;
 mod idr_probe;
 mod input;
+mod invs;
 mod nested;
 mod output;
 mod queue;
@@ -58,6 +59,7 @@ const KINDS: &[(&str, Evaluator)] = &[
     ("queue", queue::answer),
     ("idr_probe", idr_probe::answer),
     ("nested", nested::answer),
+    ("invs", invs::answer),
 ];
 
 /// Answers every record of `input` on `out`, line by line.

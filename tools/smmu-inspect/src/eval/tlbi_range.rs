@@ -44,15 +44,25 @@ fn tag(input: &Fields<'_>) -> Result<Tag, Stop> {
 }
 
 /// What the record says was unmapped.
-///
-/// A size of 0, or of all ones, stands for all addresses. With `leaf`, leaves of `granule` bytes went; without, tables too,
-/// of levels that nobody knows.
 fn invalidation(input: &Fields<'_>) -> Result<Invalidation, Stop> {
     let (start, size) = (input.number("iova")?, input.number("size")?);
     let (bytes, tg) = (input.number("granule")?, input.byte("tg")?);
     let leaf = input.flag("leaf")?;
     let granule = Granule::from_shift(u32::from(tg))
         .ok_or_else(|| Stop::Refused(format!("there are no pages of 2^{tg} bytes")))?;
+    unmapped(granule, start, size, bytes, leaf)
+}
+
+/// An unmap of `size` bytes. A size of 0, or of all ones, stands for all addresses.
+///
+/// With `leaf`, leaves of `bytes` bytes went; without, tables too, of levels that nobody knows.
+pub(super) fn unmapped(
+    granule: Granule,
+    start: u64,
+    size: u64,
+    bytes: u64,
+    leaf: bool,
+) -> Result<Invalidation, Stop> {
     let any = LevelSet::only(Level::ZERO).with(Level::ONE).with(Level::TWO);
     let (range, leaf_levels, table_levels) = if matches!(size, 0 | u64::MAX) {
         (IovaRange::ALL, any.with(Level::THREE), any)

@@ -53,6 +53,17 @@ pub(crate) fn broken_rule(kind: &str, record: &Value) -> Rule {
                 "IPAs end at bit 51 (OAS, IAS: 3.4)",
             ),
         ]),
+        "invs" => first(&[
+            (
+                !matches!(input.of("size"), 0 | u64::MAX)
+                    && u128::from(input.of("iova")) + u128::from(input.of("size")) > 1 << 64,
+                "a range that runs past 2^64",
+            ),
+            (
+                input.wide("iova", 52) && has_stage2(&record["in"]["inv"]),
+                "IPAs end at bit 51 (OAS, IAS: 3.4)",
+            ),
+        ]),
         "ste" => match record["maker"].as_str().unwrap() {
             "cdtable" => cd_table(&input),
             "s2" => stage2(&record["in"]),
@@ -226,4 +237,10 @@ fn shared(input: &Input<'_>) -> Rule {
         }
         table_rules(page, 64 - bits, input.of("parange"), input.of("pgd_phys"), first_level(page, bits))
     })
+}
+
+/// Whether an entry in use is one of stage 2.
+fn has_stage2(entries: &Value) -> bool {
+    let entries = entries.as_array().unwrap();
+    entries.iter().any(|entry| entry[1] == "S2_VMID" && entry[7] != 0)
 }

@@ -20,6 +20,7 @@ pub(crate) struct Setup {
     pub(crate) event_queue_log2: u8,
     pub(crate) shape: StreamTableShape,
     pub(crate) hints: Hints,
+    pub(crate) instance: InstanceId,
 }
 
 impl Default for Setup {
@@ -30,11 +31,12 @@ impl Default for Setup {
             event_queue_log2: 6,
             shape: StreamTableShape::Linear { log2: 9 },
             hints: Hints::default(),
+            instance: INSTANCE,
         }
     }
 }
 
-/// The instance of all benches.
+/// The instance of benches that are alone.
 pub(crate) const INSTANCE: InstanceId = InstanceId::new(3);
 
 /// An enabled SMMU on platform `P`, its queues and its stream table.
@@ -60,10 +62,10 @@ impl<'m, P: Platform> Bench<'m, P> {
     /// Brings the SMMU of `machine` up through platform `p`.
     pub(crate) fn on(p: P, machine: &'m dyn Machine, setup: Setup) -> Self {
         let before = machine.allocated();
-        let probed = Probed::probe(&p, INSTANCE, &setup.hints).unwrap();
+        let probed = Probed::probe(&p, setup.instance, &setup.hints).unwrap();
         let caps = *probed.caps();
         let streams = StreamTable::new(&p, &caps, setup.shape).unwrap();
-        let mut queue = CommandQueue::new(&p, &caps, INSTANCE, setup.command_queue_log2).unwrap();
+        let mut queue = CommandQueue::new(&p, &caps, setup.instance, setup.command_queue_log2).unwrap();
         let events = EventQueue::new(&p, &caps, setup.event_queue_log2).unwrap();
         let bases = bases(&streams, &queue, &events);
         let ready = probed.quiesce(&p, TIMEOUT).unwrap().configure(&p, &bases);
