@@ -1,6 +1,7 @@
 //! What a table is: everything that an SMMU has to agree with before it can walk it.
 
 use crate::geometry::{Concatenation, Geometry};
+use crate::sizes::PageSizes;
 use core::fmt;
 use smmu_regs::AddressSize;
 use smmu_regs::vmsa::{Granule, HardwareUpdate, IovaRange, Level, LevelSet, WalkAttributes};
@@ -75,7 +76,7 @@ impl TableConfig {
     }
 
     const fn new(stage: Stage, geometry: Geometry, output: AddressSize) -> Result<Self, ConfigError> {
-        if output.bits() > 48 {
+        if output.bits() > Geometry::max_bits(geometry.granule()) {
             return Err(ConfigError::Unsupported { granule: geometry.granule(), bits: output.bits() });
         }
         Ok(Self {
@@ -86,7 +87,7 @@ impl TableConfig {
             walk: WalkAttributes::COHERENT,
             fwb: false,
             update: HardwareUpdate::None,
-            leaf_levels: geometry.leaf_levels(),
+            leaf_levels: geometry.leaf_levels_for(output.bits()),
         })
     }
 
@@ -137,7 +138,7 @@ impl TableConfig {
         if !levels.contains(Level::THREE) {
             return Err(ConfigError::LeafLevel { level: Level::THREE });
         }
-        let possible = self.geometry.leaf_levels();
+        let possible = self.possible_leaf_levels();
         if let Some(level) = levels.iter().find(|level| !possible.contains(*level)) {
             return Err(ConfigError::LeafLevel { level });
         }
@@ -193,10 +194,23 @@ impl TableConfig {
         self.update
     }
 
+    /// Levels whose descriptors can be leaves in such a table: those of [`Geometry::leaf_levels`], and level 1 with 64K pages
+    /// and a 52-bit output (4T blocks, table D8-36).
+    #[must_use]
+    pub const fn possible_leaf_levels(&self) -> LevelSet {
+        self.geometry.leaf_levels_for(self.output.bits())
+    }
+
     /// Levels at which `map` puts leaves.
     #[must_use]
     pub const fn leaf_levels(&self) -> LevelSet {
         self.leaf_levels
+    }
+
+    /// The sizes of those leaves.
+    #[must_use]
+    pub const fn page_sizes(&self) -> PageSizes {
+        PageSizes::of_levels(self.granule(), self.leaf_levels)
     }
 
     /// All addresses that the table translates.
@@ -229,7 +243,7 @@ pub enum ConfigError {
         /// The most that this crate has.
         most: u32,
     },
-    /// Sizes above 48 bits need 52-bit descriptors, which this crate does not write yet.
+    /// Sizes above 48 bits with 4K and 16K pages, and above 52 bits, need descriptors that this crate does not write yet.
     Unsupported {
         /// The granule.
         granule: Granule,
@@ -264,7 +278,8 @@ impl fmt::Display for ConfigError {
                 write!(f, "{input_bits} input bits: tables of {granule} pages have {least} to {most}")
             }
             Self::Unsupported { granule, bits } => {
-                write!(f, "{bits}-bit addresses with {granule} pages are not supported yet: at most 48")
+                let most = Geometry::max_bits(*granule);
+                write!(f, "{bits}-bit addresses with {granule} pages are not supported yet: at most {most}")
             }
             Self::InputExceedsOutput { input_bits, output } => {
                 write!(f, "stage-2 input of {input_bits} bits is larger than the output of {output}")

@@ -11,7 +11,7 @@ use crate::walk::{Shape, Table, by_granule};
 use core::fmt;
 use smmu_regs::platform::{AllocationError, Memory, Pages};
 use smmu_regs::receipt::Detached;
-use smmu_regs::vmsa::{IovaRange, Stage1Regime, Stage2Regime, TableBase};
+use smmu_regs::vmsa::{IovaRange, Level, Stage1Regime, Stage2Regime, TableBase};
 use smmu_regs::{AddressSize, PhysAddr};
 
 /// What becomes of tables that an unmap empties.
@@ -134,7 +134,24 @@ impl PageTable {
         pa: PhysAddr,
         attributes: Attributes,
     ) -> Result<(), MapError> {
-        by_granule!(self.config.granule(), map::map(memory, self.parts(), range, pa, attributes))
+        self.map_up_to(memory, range, pa, attributes, Level::MINUS_ONE)
+    }
+
+    /// [`PageTable::map`] with leaves no larger than those of `largest`: pages alone for [`Level::THREE`]. For ranges that
+    /// will be unmapped piece by piece, or whose dirty pages will be told apart: blocks are not split.
+    ///
+    /// # Errors
+    /// See [`MapError`].
+    #[inline]
+    pub fn map_up_to<M: Memory + ?Sized>(
+        &mut self,
+        memory: &M,
+        range: IovaRange,
+        pa: PhysAddr,
+        attributes: Attributes,
+        largest: Level,
+    ) -> Result<(), MapError> {
+        by_granule!(self.config.granule(), map::map(memory, self.parts(), range, pa, attributes, largest))
     }
 
     /// Unmaps all of `range`, every page of which must be mapped.

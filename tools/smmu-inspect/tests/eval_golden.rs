@@ -9,6 +9,8 @@
 mod hitless;
 #[path = "eval_golden/lawful.rs"]
 mod lawful;
+#[path = "eval_golden/pgtable.rs"]
+mod pgtable;
 #[path = "eval_golden/records.rs"]
 mod records;
 #[path = "eval_golden/tlbi.rs"]
@@ -23,8 +25,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The kinds that are compared.
-const KINDS: [&str; 10] =
-    ["commands", "atc_range", "tlbi_range", "ste", "cd", "hitless", "events", "queue", "idr_probe", "nested"];
+const KINDS: [&str; 11] = [
+    "commands",
+    "atc_range",
+    "tlbi_range",
+    "ste",
+    "cd",
+    "hitless",
+    "events",
+    "queue",
+    "idr_probe",
+    "nested",
+    "pgtable_cfg",
+];
 
 /// How an answer stands to what was recorded: equal, or better in the way that is named; an error is a failure.
 type Verdict = Result<Option<&'static str>, String>;
@@ -57,7 +70,7 @@ impl Count {
             return;
         }
         // What the recorded driver refuses too is compared, not excused.
-        let agreed = record.get("ret").is_some_and(|ret| *ret != 0);
+        let agreed = record.get("ret").is_some_and(|ret| *ret != 0) || pgtable::both_refuse(record, answer);
         let rule = lawful::broken_rule(kind, record).filter(|_| !agreed);
         if answer.get("error").is_none() {
             let found: Vec<_> = answer.as_object().unwrap().keys().collect();
@@ -111,6 +124,7 @@ impl Count {
 fn refused(kind: &str, record: &Value, answer: &Value) -> bool {
     match kind {
         "nested" => answer["ret"] != 0 && record["ret"] == 0,
+        "pgtable_cfg" => answer["result"]["ok"] == false && record["result"]["ok"] == true,
         _ => answer.get("error").is_some(),
     }
 }
@@ -126,6 +140,7 @@ fn judge(kind: &str, record: &Value, answer: &Value) -> Verdict {
             mask(record, answer, "safe", &free)
         }
         ("idr_probe", _) => idr_probe(record, answer),
+        ("pgtable_cfg", _) => pgtable::cfg(record, answer),
         _ => every_key(record, answer),
     }
 }
@@ -217,6 +232,7 @@ fn keys(kind: &str, record: &Value, answer: &Value) -> &'static [&'static str] {
             "priq_shift",
             "max_stalls",
         ],
+        ("pgtable_cfg", _) => &["result"],
         ("nested", Some("vste")) => &["ret", "enable_ats", "physical_ste_ats0", "physical_ste_ats1"],
         other => panic!("{other:?}"),
     }

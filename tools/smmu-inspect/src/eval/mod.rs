@@ -17,6 +17,7 @@ mod idr_probe;
 mod input;
 mod nested;
 mod output;
+mod pgtable;
 mod queue;
 mod smmu;
 mod stage2;
@@ -58,6 +59,7 @@ const KINDS: &[(&str, Evaluator)] = &[
     ("queue", queue::answer),
     ("idr_probe", idr_probe::answer),
     ("nested", nested::answer),
+    ("pgtable_cfg", pgtable::cfg),
 ];
 
 /// Answers every record of `input` on `out`, line by line.
