@@ -1,10 +1,11 @@
 //! What a table is: everything that an SMMU has to agree with before it can walk it.
 
+use crate::descriptor::{address, address_bits};
 use crate::geometry::{Concatenation, Geometry};
 use crate::sizes::PageSizes;
 use core::fmt;
-use smmu_regs::AddressSize;
 use smmu_regs::vmsa::{Granule, HardwareUpdate, IovaRange, Level, LevelSet, WalkAttributes};
+use smmu_regs::{AddressSize, PhysAddr};
 
 /// Which table of which stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -213,6 +214,37 @@ impl TableConfig {
         PageSizes::of_levels(self.granule(), self.leaf_levels)
     }
 
+    /// An output address, or that of a table, as it stands in a descriptor of this table: in place, but for bits 51:48,
+    /// which 64K pages keep in bits 15:12.
+    ///
+    /// # Errors
+    /// It is not the address of a page, or beyond the output size.
+    pub fn address_bits(&self, pa: PhysAddr) -> Result<u64, OutputError> {
+        let (granule, output) = (self.granule(), self.output);
+        if !pa.is_aligned(granule.bytes()) {
+            return Err(OutputError::Misaligned { pa, granule });
+        }
+        if !output.contains(pa.get()) {
+            return Err(OutputError::Outside { pa, output });
+        }
+        Ok(match granule {
+            Granule::Size4K => address_bits::<12>(pa.get()),
+            Granule::Size16K => address_bits::<14>(pa.get()),
+            Granule::Size64K => address_bits::<16>(pa.get()),
+        })
+    }
+
+    /// The address in a descriptor of this table.
+    #[must_use]
+    pub const fn address(&self, descriptor: u64) -> PhysAddr {
+        let address = match self.granule() {
+            Granule::Size4K => address::<12>(descriptor),
+            Granule::Size16K => address::<14>(descriptor),
+            Granule::Size64K => address::<16>(descriptor),
+        };
+        PhysAddr::new(address.get() & !self.granule().bytes().wrapping_sub(1))
+    }
+
     /// All addresses that the table translates.
     #[must_use]
     pub const fn input(&self) -> IovaRange {
@@ -227,6 +259,37 @@ impl TableConfig {
         }
     }
 }
+
+/// Why an address cannot stand in a descriptor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OutputError {
+    /// It is not the address of a page.
+    Misaligned {
+        /// The address.
+        pa: PhysAddr,
+        /// The table's granule.
+        granule: Granule,
+    },
+    /// It is beyond the output size.
+    Outside {
+        /// The address.
+        pa: PhysAddr,
+        /// The table's output size.
+        output: AddressSize,
+    },
+}
+
+impl fmt::Display for OutputError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Misaligned { pa, granule } => write!(f, "output address {pa} is not aligned to {granule}"),
+            Self::Outside { pa, output } => write!(f, "output address {pa} is beyond an output of {output}"),
+        }
+    }
+}
+
+impl core::error::Error for OutputError {}
 
 /// Why a table cannot be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

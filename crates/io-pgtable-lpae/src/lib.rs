@@ -49,6 +49,7 @@
 mod attributes;
 mod config;
 mod descriptor;
+mod dirty;
 mod error;
 mod gather;
 mod geometry;
@@ -59,11 +60,13 @@ mod sizes;
 mod table;
 mod translate;
 mod unmap;
+mod visit;
 mod walk;
 
 pub use attributes::{AttributeError, Attributes, MAIR, MemoryType};
-pub use config::{ConfigError, Stage, TableConfig};
+pub use config::{ConfigError, OutputError, Stage, TableConfig};
 pub use descriptor::{Leaf, Stage1Leaf, Stage2Leaf, TableDescriptor};
+pub use dirty::DirtyError;
 pub use error::{MapError, UnmapError};
 pub use gather::{FreedTables, Gather, Invalidation, ReclaimError};
 pub use geometry::{Concatenation, Geometry};
@@ -71,3 +74,4 @@ pub use sizes::PageSizes;
 pub use table::{CreateError, EmptyTables, PageTable, Regime};
 pub use translate::{TranslateError, Translation};
 pub use unmap::Unmapped;
+pub use visit::{Entry, Target, WalkError};

@@ -2,11 +2,13 @@
 
 use crate::attributes::{Attributes, MAIR};
 use crate::config::{Stage, TableConfig};
+use crate::dirty::{self, DirtyError};
 use crate::error::{MapError, UnmapError};
 use crate::gather::{FreedTables, Gather};
 use crate::map;
 use crate::translate::{self, TranslateError, Translation};
 use crate::unmap::{self, How, Unmapped};
+use crate::visit::{self, Entry, WalkError};
 use crate::walk::{Shape, Table, by_granule};
 use core::fmt;
 use smmu_regs::platform::{AllocationError, Memory, Pages};
@@ -208,6 +210,55 @@ impl PageTable {
         iova: u64,
     ) -> Result<Translation, TranslateError> {
         by_granule!(self.config.granule(), translate::translate(memory, self.parts(), iova))
+    }
+
+    /// Shows `visitor` every valid descriptor that translates any of `range`, in the order of addresses, each table
+    /// descriptor before what is below it.
+    ///
+    /// # Errors
+    /// See [`WalkError`].
+    pub fn walk<M: Memory + ?Sized>(
+        &self,
+        memory: &M,
+        range: IovaRange,
+        mut visitor: impl FnMut(Entry),
+    ) -> Result<(), WalkError> {
+        let (config, root) = (&self.config, self.root.base());
+        by_granule!(config.granule(), visit::walk(memory, config, root, range, &mut visitor))
+    }
+
+    /// Reports the leaves, whole, that touch `range` and that the SMMU has written through since they were mapped or last
+    /// made clean. Leaves are born dirty.
+    ///
+    /// # Errors
+    /// See [`DirtyError`]. Holes are none.
+    pub fn read_dirty<M: Memory + ?Sized>(
+        &self,
+        memory: &M,
+        range: IovaRange,
+        mut found: impl FnMut(IovaRange),
+    ) -> Result<(), DirtyError> {
+        let table = (&self.config, self.root.base());
+        by_granule!(self.config.granule(), dirty::dirty(memory, table, range, None, &mut found))
+    }
+
+    /// [`PageTable::read_dirty`], and makes what it reports clean.
+    ///
+    /// TLBs may hold the dirty leaf and let writes through unseen, so `gather` has what to invalidate: writes that come
+    /// after that make the leaf dirty again. It may run while the SMMU uses the table; a leaf that becomes dirty meanwhile
+    /// is reported now or next time.
+    ///
+    /// # Errors
+    /// See [`DirtyError`].
+    pub fn read_and_clear_dirty<M: Memory + ?Sized>(
+        &mut self,
+        memory: &M,
+        range: IovaRange,
+        gather: &mut Gather,
+        mut found: impl FnMut(IovaRange),
+    ) -> Result<(), DirtyError> {
+        let table = (&self.config, self.root.base());
+        by_granule!(self.config.granule(), dirty::dirty(memory, table, range, Some(gather), &mut found))
     }
 
     /// Takes the whole tree apart. The table must be out of every STE and CD; the pages come back when everything

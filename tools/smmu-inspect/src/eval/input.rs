@@ -40,6 +40,17 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// The objects in the list `key`.
+    pub(super) fn objects(&self, key: &str) -> Result<Vec<Fields<'a>>, Problem> {
+        let value = self.get(key)?;
+        let list = value.as_array().ok_or_else(|| self.unfit(key, value, "a list of objects"))?;
+        let object = |(index, item): (usize, &'a Value)| match item {
+            Value::Object(map) => Ok(Fields { map, path: format!("{}[{index}]", self.key(key)) }),
+            other => Err(self.unfit(&format!("{key}[{index}]"), other, "an object")),
+        };
+        list.iter().enumerate().map(object).collect()
+    }
+
     /// The inputs, which all kinds but `hitless` keep under `in`.
     pub(super) fn inputs(&self) -> Result<Fields<'a>, Problem> {
         self.object("in")

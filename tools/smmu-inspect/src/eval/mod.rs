@@ -60,6 +60,12 @@ const KINDS: &[(&str, Evaluator)] = &[
     ("idr_probe", idr_probe::answer),
     ("nested", nested::answer),
     ("pgtable_cfg", pgtable::cfg),
+    ("pgtable_prot", pgtable::prot),
+    ("pgtable_pack", pgtable::pack),
+    ("pgtable_range", pgtable::session),
+    ("pgtable_maps", pgtable::session),
+    ("pgtable_errors", pgtable::session),
+    ("pgtable_dirty", pgtable::session),
 ];
 
 /// Answers every record of `input` on `out`, line by line.

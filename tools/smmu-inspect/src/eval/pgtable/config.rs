@@ -35,8 +35,7 @@ pub(in super::super) fn cfg(record: &Fields<'_>) -> Answer {
 pub(super) fn asked(cfg: &Fields<'_>) -> Result<Asked, Stop> {
     let quirks = Quirks::of(cfg)?;
     let page = cfg.number("cpu_page_size")?;
-    let preferred = Granule::ALL.into_iter().find(|granule| granule.bytes() == page);
-    let preferred = preferred.ok_or_else(|| Stop::Refused(format!("no CPU has pages of {page:#x} bytes")))?;
+    let preferred = granule_of(page)?;
     let wanted = PageSizes::from_bitmap(cfg.number("pgsize_bitmap")?);
     let granule = wanted
         .granule(preferred)
@@ -78,6 +77,12 @@ pub(super) fn asked(cfg: &Fields<'_>) -> Result<Asked, Stop> {
     Ok(Asked { config, sizes, non_secure: quirks.non_secure })
 }
 
+/// The granule of so many bytes.
+pub(super) fn granule_of(bytes: u64) -> Result<Granule, Stop> {
+    let granule = Granule::ALL.into_iter().find(|granule| granule.bytes() == bytes);
+    granule.ok_or_else(|| Stop::Refused(format!("no granule has {bytes:#x} bytes")))
+}
+
 /// Makes the table and says what it is.
 fn table(asked: &Asked) -> Result<Map<String, Value>, Stop> {
     let Asked { config, sizes, .. } = asked;
@@ -115,16 +120,16 @@ fn table(asked: &Asked) -> Result<Map<String, Value>, Stop> {
 
 /// The quirks of a `cfg`.
 #[derive(Debug, Default)]
-struct Quirks {
-    non_secure: bool,
-    ttb1: bool,
-    dirty: bool,
-    outer_write_back: bool,
-    fwb: bool,
+pub(super) struct Quirks {
+    pub(super) non_secure: bool,
+    pub(super) ttb1: bool,
+    pub(super) dirty: bool,
+    pub(super) outer_write_back: bool,
+    pub(super) fwb: bool,
 }
 
 impl Quirks {
-    fn of(cfg: &Fields<'_>) -> Result<Self, Stop> {
+    pub(super) fn of(cfg: &Fields<'_>) -> Result<Self, Stop> {
         let mut quirks = Self::default();
         for quirk in cfg.texts("quirks")? {
             match quirk {
@@ -142,7 +147,7 @@ impl Quirks {
     }
 
     /// Stage 1 and stage 2 have different ones. `S2HD` there is, but the quirk is `CD.HD`.
-    fn check(&self, stage2: bool) -> Result<(), Stop> {
+    pub(super) fn check(&self, stage2: bool) -> Result<(), Stop> {
         if stage2 && (self.non_secure || self.ttb1 || self.dirty || self.outer_write_back) {
             return Err(Stop::Refused("quirks of stage 1 on a stage-2 table".to_owned()));
         }

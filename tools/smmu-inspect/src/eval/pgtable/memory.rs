@@ -81,7 +81,7 @@ mod tests {
         for bytes in [64, 4096, 16, 65536, 1 << 20, 8, 16384, 1 << 20] {
             let pages = arena.allocate(bytes, bytes).unwrap();
             let base = pages.base().get();
-            assert!(base >= last && base.is_multiple_of(bytes), "{base:#x} {bytes:#x}");
+            assert!(base >= last && base % bytes == 0, "{base:#x} {bytes:#x}");
             let words = arena.words(pages.base(), pages.words()).unwrap();
             words[words.len() - 1].store(bytes);
             assert_eq!(arena.words(PhysAddr::new(base + bytes - 8), 1).unwrap()[0].load(), bytes);
