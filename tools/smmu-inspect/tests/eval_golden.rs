@@ -11,6 +11,8 @@ mod hitless;
 mod lawful;
 #[path = "eval_golden/pgtable.rs"]
 mod pgtable;
+#[path = "eval_golden/pgtable_oracle.rs"]
+mod pgtable_oracle;
 #[path = "eval_golden/records.rs"]
 mod records;
 #[path = "eval_golden/tlbi.rs"]
@@ -25,7 +27,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The kinds that are compared.
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 17] = [
     "commands",
     "atc_range",
     "tlbi_range",
@@ -37,6 +39,12 @@ const KINDS: [&str; 11] = [
     "idr_probe",
     "nested",
     "pgtable_cfg",
+    "pgtable_prot",
+    "pgtable_pack",
+    "pgtable_range",
+    "pgtable_maps",
+    "pgtable_errors",
+    "pgtable_dirty",
 ];
 
 /// How an answer stands to what was recorded: equal, or better in the way that is named; an error is a failure.
@@ -141,6 +149,10 @@ fn judge(kind: &str, record: &Value, answer: &Value) -> Verdict {
         }
         ("idr_probe", _) => idr_probe(record, answer),
         ("pgtable_cfg", _) => pgtable::cfg(record, answer),
+        ("pgtable_prot", _) => pgtable::prot(record, answer),
+        ("pgtable_range" | "pgtable_maps" | "pgtable_errors" | "pgtable_dirty", _) => {
+            pgtable::session(record, answer)
+        }
         _ => every_key(record, answer),
     }
 }
@@ -233,6 +245,9 @@ fn keys(kind: &str, record: &Value, answer: &Value) -> &'static [&'static str] {
             "max_stalls",
         ],
         ("pgtable_cfg", _) => &["result"],
+        ("pgtable_prot", _) => &["bits"],
+        ("pgtable_pack", _) => &["desc_addr_bits", "unpacked"],
+        ("pgtable_range" | "pgtable_maps" | "pgtable_errors" | "pgtable_dirty", _) => &["results", "leaves"],
         ("nested", Some("vste")) => &["ret", "enable_ats", "physical_ste_ats0", "physical_ste_ats1"],
         other => panic!("{other:?}"),
     }
