@@ -10,7 +10,7 @@ use smmu_regs::bitfields;
 use smmu_regs::layout::Layout;
 
 bitfields! {
-    /// Stage-1 block or page descriptor (D8.3.1.2, table D8-52), without 52-bit addresses.
+    /// Stage-1 block or page descriptor (D8.3.1.2, table D8-52), without `DS`.
     pub struct Stage1Leaf(u64) = "S1_LEAF" {
         /// `TYPE`: 1 for a block, 3 for a page, even when invalid.
         DESCRIPTOR_TYPE: u8, 2;
@@ -48,7 +48,7 @@ bitfields! {
         _: 1;
     }
 
-    /// Stage-2 block or page descriptor (D8.3.1.2, table D8-53), without 52-bit addresses.
+    /// Stage-2 block or page descriptor (D8.3.1.2, table D8-53), without `DS`.
     pub struct Stage2Leaf(u64) = "S2_LEAF" {
         /// `TYPE`: 1 for a block, 3 for a page, even when invalid.
         DESCRIPTOR_TYPE: u8, 2;
@@ -80,7 +80,7 @@ bitfields! {
         _: 1;
     }
 
-    /// Table descriptor (D8.3.1.1, tables D8-50 and D8-51), without 52-bit addresses.
+    /// Table descriptor (D8.3.1.1, tables D8-50 and D8-51), without `DS`.
     pub struct TableDescriptor(u64) = "TABLE" {
         /// `TYPE`: 3.
         DESCRIPTOR_TYPE: u8, 2;

@@ -35,9 +35,8 @@ impl Geometry {
         }
     }
 
-    /// Most input bits, and most output bits: 48, and 52 with 64K pages (`I_LRFQD`,
-    /// `I_YZDPC`). 4K and 16K pages reach 52 bits with
-    /// `IDR5.DS` descriptors, which this crate does not write yet.
+    /// Most input bits, and most output bits: 48, and 52 with 64K pages (`I_LRFQD`, `I_YZDPC`). 4K and 16K pages reach 52 bits
+    /// with `DS` descriptors, which this crate does not write yet.
     #[must_use]
     pub const fn max_bits(granule: Granule) -> u32 {
         match granule {
@@ -145,9 +144,9 @@ impl Geometry {
         if self.first_bytes() < 64 { 64 } else { self.first_bytes() }
     }
 
-    /// Levels whose descriptors can be leaves: pages, 2M and 1G with 4K pages, 32M with 16K,
-    /// 512M with 64K (tables D8-17, D8-27, D8-36), from the start level down. With 64K pages
-    /// and 52-bit outputs there are 4T blocks too: [`TableConfig::possible_leaf_levels`](crate::TableConfig::possible_leaf_levels).
+    /// Levels whose descriptors can be leaves: pages, 2M and 1G with 4K pages, 32M with 16K, 512M with 64K (tables D8-17,
+    /// D8-27, D8-36), from the start level down. With 64K pages and 52-bit outputs there are 4T blocks too:
+    /// [`TableConfig::possible_leaf_levels`](crate::TableConfig::possible_leaf_levels).
     #[must_use]
     pub const fn leaf_levels(&self) -> LevelSet {
         self.leaf_levels_for(48)

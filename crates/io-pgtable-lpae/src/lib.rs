@@ -2,6 +2,7 @@
 //!
 //! * [`TableConfig`] says what a table is: stage, granule, sizes. It cannot be something that the architecture lacks.
 //! * [`PageTable`] maps, unmaps and translates whole ranges; every check is made before the first change.
+//! * [`PageTable::walk`] visits every descriptor; [`PageTable::read_and_clear_dirty`] says which leaves were written through.
 //! * [`Gather`] collects what an unmap left for the TLBs and the tables that it took out of the tree. It ends as an
 //!   [`Invalidation`] and as `Detached<FreedTables>`, which give their pages back only when hardware has let go of them.
 //! * [`PageTable::regime`] is what `smmu-ste` makes an STE or a CD from.

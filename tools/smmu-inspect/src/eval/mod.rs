@@ -66,6 +66,8 @@ const KINDS: &[(&str, Evaluator)] = &[
     ("pgtable_maps", pgtable::session),
     ("pgtable_errors", pgtable::session),
     ("pgtable_dirty", pgtable::session),
+    ("pgtable_ext_cfg", pgtable::extended),
+    ("pgtable_ext_maps", pgtable::extended),
 ];
 
 /// Answers every record of `input` on `out`, line by line.

@@ -118,7 +118,7 @@ fn table(asked: &Asked) -> Result<Map<String, Value>, Stop> {
     ]))
 }
 
-/// The quirks of a `cfg`.
+/// The quirks of a `cfg`: what makes a table other than the usual one.
 #[derive(Debug, Default)]
 pub(super) struct Quirks {
     pub(super) non_secure: bool,
@@ -152,5 +152,57 @@ impl Quirks {
             return Err(Stop::Refused("quirks of stage 1 on a stage-2 table".to_owned()));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::smmu::Smmu;
+    use super::*;
+    use smmu_regs::{Asid, Vmid};
+    use smmu_ste::cd::CdFaultMode;
+    use smmu_ste::ste::{Ats, FaultMode, Stage2Config};
+    use smmu_ste::{CdConfig, SteConfig};
+
+    /// A table that can be made can be told to an SMMU that has everything.
+    #[test]
+    fn every_table_becomes_a_cd_or_an_ste() {
+        let caps = Smmu::ASSUMED.caps().unwrap();
+        let mut checked = 0;
+        for granule in Granule::ALL {
+            for (bits, output) in (0..=64).flat_map(|bits| AddressSize::ALL.map(|output| (bits, output))) {
+                let configs = [
+                    TableConfig::ttb0(granule, bits, output),
+                    TableConfig::ttb1(granule, bits, output),
+                    TableConfig::stage2(granule, bits, output, Concatenation::WhenRequired),
+                    TableConfig::stage2(granule, bits, output, Concatenation::Always),
+                ];
+                for config in configs.into_iter().flatten() {
+                    let memory = Arena::default();
+                    let encoded = match PageTable::new(config, &memory).unwrap().regime() {
+                        Regime::Stage1(regime) => {
+                            let (asid, faults) = (Asid::new(1), CdFaultMode::Terminate);
+                            let cd = CdConfig { regime, asid, faults, private_asid: true };
+                            cd.encode(&caps).map(drop).map_err(|error| error.to_string())
+                        }
+                        Regime::Stage2(regime) => {
+                            let (vmid, faults) = (Vmid::new(1), FaultMode::Terminate);
+                            let ste = Stage2Config {
+                                regime,
+                                vmid,
+                                faults,
+                                ats: Ats::Disabled,
+                                protect_walks: true,
+                            };
+                            let encoded = SteConfig::Stage2(ste).encode(&caps);
+                            encoded.map(drop).map_err(|error| error.to_string())
+                        }
+                    };
+                    assert_eq!(encoded, Ok(()), "{config:?}");
+                    checked += 1;
+                }
+            }
+        }
+        assert!(checked > 1500, "{checked}");
     }
 }
