@@ -1,8 +1,8 @@
-//! Which leaves the SMMU has written through, where it keeps that in descriptors (D8.5.2, IHI 0070 3.13).
+//! Which leaves the SMMU has written through, where it keeps that in descriptors (D8.5.2.1, IHI 0070 3.13).
 //!
-//! A leaf with `DBM` is writable. Stage 1 has it dirty with `AP[2]` = 0 and clean with `AP[2]` = 1; stage 2 dirty with
-//! `S2AP[1]` = 1 and clean with `S2AP[1]` = 0. The SMMU makes a clean leaf dirty at any time, so it is made clean by
-//! compare-exchange, and only that: nothing that the SMMU has written is lost.
+//! A leaf with `DBM` is writable (`R_XZFQH`, `R_BRFGY`). Stage 1 has it dirty with `AP[2]` = 0 and clean with `AP[2]` = 1;
+//! stage 2 dirty with `S2AP[1]` = 1 and clean with `S2AP[1]` = 0. The SMMU makes a clean leaf dirty at any time, so it is
+//! made clean by compare-exchange, and only that: nothing that the SMMU has written is lost.
 
 use crate::config::{Stage, TableConfig};
 use crate::descriptor::{BLOCK, Stage1Leaf, Stage2Leaf, TABLE_OR_PAGE};
@@ -179,5 +179,28 @@ impl Search<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All words of `DBM`, bit 7 and the valid bit, against D8.5.2.1: `AP[2]` and `S2AP[1]` are both bit 7.
+    #[test]
+    fn only_what_is_writable_and_dirty_is_taken() {
+        for (stage, when_dirty) in [(Stage::Ttb0, 0), (Stage::Ttb1, 0), (Stage::Stage2, 1)] {
+            for n in 0u64..8 {
+                let (valid, bit7, dbm) = (n & 1, n >> 1 & 1, n >> 2);
+                let word = 0x1234_5000 | valid | bit7 << 7 | dbm << 51;
+                let dirty = valid == 1 && dbm == 1 && bit7 == when_dirty;
+                for clear in [false, true] {
+                    let entry = Dword::new(word);
+                    assert_eq!(State::of(stage).take(&entry, clear), dirty);
+                    let expected = if dirty && clear { word ^ 1 << 7 } else { word };
+                    assert_eq!(entry.load(), expected, "{stage:?} {n}");
+                }
+            }
+        }
     }
 }

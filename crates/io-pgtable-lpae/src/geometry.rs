@@ -187,7 +187,8 @@ const fn checked_input(granule: Granule, input_bits: u32) -> Result<u8, ConfigEr
     Ok(input_bits as u8)
 }
 
-/// The level from which one table resolves `input_bits`, which are more than the page offset and at most 48, or 52 with 64K pages.
+/// The level from which one table resolves `input_bits`, which are more than the page offset and at most 48 (52 with 64K
+/// pages).
 const fn single(granule: Granule, input_bits: u32) -> Level {
     let levels = [Level::THREE, Level::TWO, Level::ONE];
     let mut rest: &[Level] = &levels;
