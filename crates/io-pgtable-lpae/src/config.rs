@@ -1,9 +1,11 @@
 //! What a table is: everything that an SMMU has to agree with before it can walk it.
 
+use crate::descriptor::{address, address_bits};
 use crate::geometry::{Concatenation, Geometry};
+use crate::sizes::PageSizes;
 use core::fmt;
-use smmu_regs::AddressSize;
 use smmu_regs::vmsa::{Granule, HardwareUpdate, IovaRange, Level, LevelSet, WalkAttributes};
+use smmu_regs::{AddressSize, PhysAddr};
 
 /// Which table of which stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,7 +77,7 @@ impl TableConfig {
     }
 
     const fn new(stage: Stage, geometry: Geometry, output: AddressSize) -> Result<Self, ConfigError> {
-        if output.bits() > 48 {
+        if output.bits() > Geometry::max_bits(geometry.granule()) {
             return Err(ConfigError::Unsupported { granule: geometry.granule(), bits: output.bits() });
         }
         Ok(Self {
@@ -86,7 +88,7 @@ impl TableConfig {
             walk: WalkAttributes::COHERENT,
             fwb: false,
             update: HardwareUpdate::None,
-            leaf_levels: geometry.leaf_levels(),
+            leaf_levels: geometry.leaf_levels_for(output.bits()),
         })
     }
 
@@ -137,7 +139,7 @@ impl TableConfig {
         if !levels.contains(Level::THREE) {
             return Err(ConfigError::LeafLevel { level: Level::THREE });
         }
-        let possible = self.geometry.leaf_levels();
+        let possible = self.possible_leaf_levels();
         if let Some(level) = levels.iter().find(|level| !possible.contains(*level)) {
             return Err(ConfigError::LeafLevel { level });
         }
@@ -193,10 +195,54 @@ impl TableConfig {
         self.update
     }
 
+    /// Levels whose descriptors can be leaves in such a table: those of [`Geometry::leaf_levels`], and level 1 with 64K pages
+    /// and a 52-bit output (4T blocks, table D8-36).
+    #[must_use]
+    pub const fn possible_leaf_levels(&self) -> LevelSet {
+        self.geometry.leaf_levels_for(self.output.bits())
+    }
+
     /// Levels at which `map` puts leaves.
     #[must_use]
     pub const fn leaf_levels(&self) -> LevelSet {
         self.leaf_levels
+    }
+
+    /// The sizes of those leaves.
+    #[must_use]
+    pub const fn page_sizes(&self) -> PageSizes {
+        PageSizes::of_levels(self.granule(), self.leaf_levels)
+    }
+
+    /// An output address, or that of a table, as it stands in a descriptor of this table: in place, but for bits 51:48,
+    /// which 64K pages keep in bits 15:12.
+    ///
+    /// # Errors
+    /// It is not the address of a page, or beyond the output size.
+    pub fn address_bits(&self, pa: PhysAddr) -> Result<u64, OutputError> {
+        let (granule, output) = (self.granule(), self.output);
+        if !pa.is_aligned(granule.bytes()) {
+            return Err(OutputError::Misaligned { pa, granule });
+        }
+        if !output.contains(pa.get()) {
+            return Err(OutputError::Outside { pa, output });
+        }
+        Ok(match granule {
+            Granule::Size4K => address_bits::<12>(pa.get()),
+            Granule::Size16K => address_bits::<14>(pa.get()),
+            Granule::Size64K => address_bits::<16>(pa.get()),
+        })
+    }
+
+    /// The address in a descriptor of this table.
+    #[must_use]
+    pub const fn address(&self, descriptor: u64) -> PhysAddr {
+        let address = match self.granule() {
+            Granule::Size4K => address::<12>(descriptor),
+            Granule::Size16K => address::<14>(descriptor),
+            Granule::Size64K => address::<16>(descriptor),
+        };
+        PhysAddr::new(address.get() & !self.granule().bytes().wrapping_sub(1))
     }
 
     /// All addresses that the table translates.
@@ -214,6 +260,37 @@ impl TableConfig {
     }
 }
 
+/// Why an address cannot stand in a descriptor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OutputError {
+    /// It is not the address of a page.
+    Misaligned {
+        /// The address.
+        pa: PhysAddr,
+        /// The table's granule.
+        granule: Granule,
+    },
+    /// It is beyond the output size.
+    Outside {
+        /// The address.
+        pa: PhysAddr,
+        /// The table's output size.
+        output: AddressSize,
+    },
+}
+
+impl fmt::Display for OutputError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Misaligned { pa, granule } => write!(f, "output address {pa} is not aligned to {granule}"),
+            Self::Outside { pa, output } => write!(f, "output address {pa} is beyond an output of {output}"),
+        }
+    }
+}
+
+impl core::error::Error for OutputError {}
+
 /// Why a table cannot be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -229,7 +306,7 @@ pub enum ConfigError {
         /// The most that this crate has.
         most: u32,
     },
-    /// Sizes above 48 bits need 52-bit descriptors, which this crate does not write yet.
+    /// Sizes above 48 bits with 4K and 16K pages, and above 52 bits, need descriptors that this crate does not write yet.
     Unsupported {
         /// The granule.
         granule: Granule,
@@ -264,7 +341,8 @@ impl fmt::Display for ConfigError {
                 write!(f, "{input_bits} input bits: tables of {granule} pages have {least} to {most}")
             }
             Self::Unsupported { granule, bits } => {
-                write!(f, "{bits}-bit addresses with {granule} pages are not supported yet: at most 48")
+                let most = Geometry::max_bits(*granule);
+                write!(f, "{bits}-bit addresses with {granule} pages are not supported yet: at most {most}")
             }
             Self::InputExceedsOutput { input_bits, output } => {
                 write!(f, "stage-2 input of {input_bits} bits is larger than the output of {output}")

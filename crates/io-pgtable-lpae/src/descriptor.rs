@@ -10,7 +10,7 @@ use smmu_regs::bitfields;
 use smmu_regs::layout::Layout;
 
 bitfields! {
-    /// Stage-1 block or page descriptor (D8.3.1.2, table D8-52), without 52-bit addresses.
+    /// Stage-1 block or page descriptor (D8.3.1.2, table D8-52), without `DS`.
     pub struct Stage1Leaf(u64) = "S1_LEAF" {
         /// `TYPE`: 1 for a block, 3 for a page, even when invalid.
         DESCRIPTOR_TYPE: u8, 2;
@@ -28,7 +28,7 @@ bitfields! {
         AF: bool, 1;
         /// Not global: tagged with the ASID.
         NG: bool, 1;
-        /// Output address, bits 47 to 12.
+        /// Output address, bits 47 to 12; with 64K pages bits 47 to 16, and below them bits 51 to 48.
         OA: u64, 36;
         _: 2;
         /// Guarded page; PEs only.
@@ -48,7 +48,7 @@ bitfields! {
         _: 1;
     }
 
-    /// Stage-2 block or page descriptor (D8.3.1.2, table D8-53), without 52-bit addresses.
+    /// Stage-2 block or page descriptor (D8.3.1.2, table D8-53), without `DS`.
     pub struct Stage2Leaf(u64) = "S2_LEAF" {
         /// `TYPE`: 1 for a block, 3 for a page, even when invalid.
         DESCRIPTOR_TYPE: u8, 2;
@@ -64,7 +64,7 @@ bitfields! {
         AF: bool, 1;
         /// PEs only.
         FNXS: bool, 1;
-        /// Output address, bits 47 to 12.
+        /// Output address, bits 47 to 12; with 64K pages bits 47 to 16, and below them bits 51 to 48.
         OA: u64, 36;
         _: 3;
         /// Dirty bit modifier.
@@ -80,7 +80,7 @@ bitfields! {
         _: 1;
     }
 
-    /// Table descriptor (D8.3.1.1, tables D8-50 and D8-51), without 52-bit addresses.
+    /// Table descriptor (D8.3.1.1, tables D8-50 and D8-51), without `DS`.
     pub struct TableDescriptor(u64) = "TABLE" {
         /// `TYPE`: 3.
         DESCRIPTOR_TYPE: u8, 2;
@@ -88,7 +88,7 @@ bitfields! {
         /// Access flag, with `HAFT` only.
         AF: bool, 1;
         _: 1;
-        /// Address of the next table, bits 47 to 12.
+        /// Address of the next table, bits 47 to 12; with 64K pages bits 47 to 16, and below them bits 51 to 48.
         ADDR: u64, 36;
         _: 11;
         /// Stage 1: privileged execute-never for all below.
@@ -115,16 +115,34 @@ pub(crate) const fn is_table(word: u64) -> bool {
     word & TABLE_OR_PAGE == TABLE_OR_PAGE
 }
 
-/// Address of the table that a table descriptor points to.
-#[inline]
-pub(crate) const fn table_address(word: u64) -> PhysAddr {
+/// log2 of the page size whose descriptors can hold 52-bit addresses without `DS`: bits 51:48 stand in bits 15:12, which
+/// page addresses leave free (tables D8-50 to D8-53). Below 52 bits they are zero, as those descriptor bits are.
+const SHIFT_64K: u32 = 16;
+const HIGH: u64 = 0xf000;
+const HIGH_SHIFT: u32 = 36;
+
+/// The address in a table descriptor or leaf: of the next table, or of the output.
+#[inline(always)]
+pub(crate) const fn address<const SHIFT: u32>(word: u64) -> PhysAddr {
+    if SHIFT == SHIFT_64K {
+        return PhysAddr::new(word & ADDRESS & !HIGH | (word & HIGH) << HIGH_SHIFT);
+    }
     PhysAddr::new(word & ADDRESS)
 }
 
-/// Whether a table descriptor can hold `address`.
-#[inline]
-pub(crate) const fn is_table_address(address: PhysAddr) -> bool {
-    address.get() & !ADDRESS == 0
+/// `address`, which a descriptor can hold, as it stands in one.
+#[inline(always)]
+pub(crate) const fn address_bits<const SHIFT: u32>(address: u64) -> u64 {
+    if SHIFT == SHIFT_64K {
+        return address & ADDRESS & !HIGH | address >> HIGH_SHIFT & HIGH;
+    }
+    address
+}
+
+/// Whether consecutive addresses from `first` to `last` are consecutive in descriptors too.
+#[inline(always)]
+pub(crate) const fn is_straight<const SHIFT: u32>(first: u64, last: u64) -> bool {
+    SHIFT != SHIFT_64K || (first ^ last) >> (HIGH_SHIFT + 12) == 0
 }
 
 /// Where the count is: bits 7:2, 11, 51 and 58:53, lowest first. They are IGNORED in table descriptors of both stages
@@ -179,8 +197,8 @@ impl Count {
 
 /// The descriptor of the table at `address` with `entries` non-zero entries.
 #[inline]
-pub(crate) const fn table(address: PhysAddr, entries: usize) -> u64 {
-    address.get() & ADDRESS | TABLE_OR_PAGE | Count::new(entries).0
+pub(crate) const fn table<const SHIFT: u32>(address: PhysAddr, entries: usize) -> u64 {
+    address_bits::<SHIFT>(address.get()) | TABLE_OR_PAGE | Count::new(entries).0
 }
 
 /// A block or page descriptor, decoded for its stage.
@@ -221,12 +239,12 @@ mod tests {
     fn counts_hide_in_ignored_bits_and_nothing_else_moves() {
         let mut before = None;
         for entries in 0..=8192 {
-            let word = table(PhysAddr::new(0x1234_5678_9000), entries);
+            let word = table::<12>(PhysAddr::new(0x1234_5678_9000), entries);
             let count = Count::of(word);
             assert_eq!(count.get() as usize, entries);
             assert!(before < Some(count));
             before = Some(count);
-            assert_eq!(table_address(word), PhysAddr::new(0x1234_5678_9000));
+            assert_eq!(address::<12>(word), PhysAddr::new(0x1234_5678_9000));
             assert_eq!(word & !COUNT, 0x1234_5678_9003);
             assert_eq!(Count::ZERO.put(word), 0x1234_5678_9003);
             for more in [0, 1, 63, 64, 511, 4096] {
@@ -234,6 +252,18 @@ mod tests {
                 assert_eq!(sum.get() as usize, (entries + more) & 0x3fff);
                 assert_eq!(sum.minus(Count::new(more)).get() as usize, entries);
             }
+        }
+    }
+
+    #[test]
+    fn high_bits_of_64k_tables_stand_below_the_page_and_beside_the_count() {
+        for bit in 16..52 {
+            let there = PhysAddr::new(1 << bit);
+            let word = table::<16>(there, 8192);
+            assert_eq!(address::<16>(word), there);
+            assert_eq!(Count::of(word).get(), 8192);
+            let lone = if bit < 48 { 1 << bit } else { 1 << (bit - 36) };
+            assert_eq!(Count::ZERO.put(word), lone | 3);
         }
     }
 }

@@ -35,6 +35,16 @@ impl Geometry {
         }
     }
 
+    /// Most input bits, and most output bits: 48, and 52 with 64K pages (`I_LRFQD`, `I_YZDPC`). 4K and 16K pages reach 52 bits
+    /// with `DS` descriptors, which this crate does not write yet.
+    #[must_use]
+    pub const fn max_bits(granule: Granule) -> u32 {
+        match granule {
+            Granule::Size4K | Granule::Size16K => 48,
+            Granule::Size64K => 52,
+        }
+    }
+
     /// Stage 1: the walk starts at the lowest level that resolves all bits (tables D8-18, D8-28, D8-37).
     ///
     /// # Errors
@@ -134,23 +144,40 @@ impl Geometry {
         if self.first_bytes() < 64 { 64 } else { self.first_bytes() }
     }
 
-    /// Levels whose descriptors can be leaves without 52-bit addresses: pages, 2M and 1G with 4K pages, 32M with 16K,
-    /// 512M with 64K (tables D8-17, D8-27, D8-36), from the start level down.
+    /// Levels whose descriptors can be leaves: pages, 2M and 1G with 4K pages, 32M with 16K, 512M with 64K (tables D8-17,
+    /// D8-27, D8-36), from the start level down. With 64K pages and 52-bit outputs there are 4T blocks too:
+    /// [`TableConfig::possible_leaf_levels`](crate::TableConfig::possible_leaf_levels).
     #[must_use]
     pub const fn leaf_levels(&self) -> LevelSet {
+        self.leaf_levels_for(48)
+    }
+
+    pub(crate) const fn leaf_levels_for(&self, output_bits: u32) -> LevelSet {
+        let all = block_levels(self.granule, output_bits);
         let mut levels = LevelSet::only(Level::THREE);
         if self.start_level.number() <= 2 {
             levels = levels.with(Level::TWO);
         }
-        if self.start_level.number() <= 1 && matches!(self.granule, Granule::Size4K) {
+        if self.start_level.number() <= 1 && all.contains(Level::ONE) {
             levels = levels.with(Level::ONE);
         }
         levels
     }
 }
 
+/// Levels whose descriptors can be leaves in some table of this granule with `output_bits` of output: 1G blocks with 4K
+/// pages, and 4T blocks with 64K pages where outputs have 52 bits (`FEAT_LPA`).
+pub(crate) const fn block_levels(granule: Granule, output_bits: u32) -> LevelSet {
+    let levels = LevelSet::only(Level::THREE).with(Level::TWO);
+    match granule {
+        Granule::Size4K => levels.with(Level::ONE),
+        Granule::Size64K if output_bits >= 52 => levels.with(Level::ONE),
+        Granule::Size16K | Granule::Size64K => levels,
+    }
+}
+
 const fn checked_input(granule: Granule, input_bits: u32) -> Result<u8, ConfigError> {
-    let (least, most) = (Geometry::min_input_bits(granule), 48);
+    let (least, most) = (Geometry::min_input_bits(granule), Geometry::max_bits(granule));
     if input_bits < least || input_bits > 52 {
         return Err(ConfigError::InputBits { granule, input_bits, least, most });
     }
@@ -160,7 +187,8 @@ const fn checked_input(granule: Granule, input_bits: u32) -> Result<u8, ConfigEr
     Ok(input_bits as u8)
 }
 
-/// The level from which one table resolves `input_bits`, which are more than the page offset and at most 48.
+/// The level from which one table resolves `input_bits`, which are more than the page offset and at most 48 (52 with 64K
+/// pages).
 const fn single(granule: Granule, input_bits: u32) -> Level {
     let levels = [Level::THREE, Level::TWO, Level::ONE];
     let mut rest: &[Level] = &levels;

@@ -2,6 +2,7 @@
 //!
 //! * [`TableConfig`] says what a table is: stage, granule, sizes. It cannot be something that the architecture lacks.
 //! * [`PageTable`] maps, unmaps and translates whole ranges; every check is made before the first change.
+//! * [`PageTable::walk`] visits every descriptor; [`PageTable::read_and_clear_dirty`] says which leaves were written through.
 //! * [`Gather`] collects what an unmap left for the TLBs and the tables that it took out of the tree. It ends as an
 //!   [`Invalidation`] and as `Detached<FreedTables>`, which give their pages back only when hardware has let go of them.
 //! * [`PageTable::regime`] is what `smmu-ste` makes an STE or a CD from.
@@ -49,23 +50,29 @@
 mod attributes;
 mod config;
 mod descriptor;
+mod dirty;
 mod error;
 mod gather;
 mod geometry;
 mod map;
 mod reserve;
 mod run;
+mod sizes;
 mod table;
 mod translate;
 mod unmap;
+mod visit;
 mod walk;
 
 pub use attributes::{AttributeError, Attributes, MAIR, MemoryType};
-pub use config::{ConfigError, Stage, TableConfig};
+pub use config::{ConfigError, OutputError, Stage, TableConfig};
 pub use descriptor::{Leaf, Stage1Leaf, Stage2Leaf, TableDescriptor};
+pub use dirty::DirtyError;
 pub use error::{MapError, UnmapError};
 pub use gather::{FreedTables, Gather, Invalidation, ReclaimError};
 pub use geometry::{Concatenation, Geometry};
+pub use sizes::PageSizes;
 pub use table::{CreateError, EmptyTables, PageTable, Regime};
 pub use translate::{TranslateError, Translation};
 pub use unmap::Unmapped;
+pub use visit::{Entry, Target, WalkError};

@@ -11,7 +11,7 @@
 
 use crate::attributes::Attributes;
 use crate::config::TableConfig;
-use crate::descriptor::{self, BLOCK, Count, TABLE_OR_PAGE, is_table};
+use crate::descriptor::{self, BLOCK, Count, TABLE_OR_PAGE, address_bits, is_straight, is_table};
 use crate::error::MapError;
 use crate::reserve::{Links, Reserve, table_address};
 use crate::run;
@@ -28,20 +28,22 @@ struct Request {
     bits: u64,
     /// Bit `n`: a leaf `n` levels above the pages is allowed, and input and output are congruent for it.
     leaves: u32,
+    /// Descriptors of consecutive pages are consecutive numbers.
+    straight: bool,
     coherent: bool,
 }
 
 impl Request {
-    fn new(config: &TableConfig, offset: u64, bits: u64) -> Self {
+    fn new(config: &TableConfig, offset: u64, bits: u64, (largest, straight): (Level, bool)) -> Self {
         let mut leaves = 1;
         let blocks = config.leaf_levels();
         for (above, level) in [(1, Level::TWO), (2, Level::ONE)] {
             let low = 1u64.wrapping_shl(level.shift(config.granule())).wrapping_sub(1);
-            if blocks.contains(level) && offset & low == 0 {
+            if blocks.contains(level) && level >= largest && offset & low == 0 {
                 leaves |= 1u32.wrapping_shl(above);
             }
         }
-        Self { offset, bits, leaves, coherent: config.is_coherent() }
+        Self { offset, bits, leaves, straight, coherent: config.is_coherent() }
     }
 
     /// Whether an entry that the range covers entirely becomes a leaf.
@@ -51,9 +53,20 @@ impl Request {
     }
 
     #[inline]
-    fn leaf(&self, iova: u64, above: u32) -> u64 {
+    fn leaf<const SHIFT: u32>(&self, iova: u64, above: u32) -> u64 {
         let kind = if above == 0 { TABLE_OR_PAGE } else { BLOCK };
-        iova.wrapping_add(self.offset) | self.bits | kind
+        address_bits::<SHIFT>(iova.wrapping_add(self.offset)) | self.bits | kind
+    }
+
+    /// Stores pages from `start` on.
+    #[inline]
+    fn store_pages<const SHIFT: u32>(&self, entries: &[Dword], start: u64) {
+        if self.straight {
+            return run::store::<SHIFT>(entries, self.leaf::<SHIFT>(start, 0));
+        }
+        for (index, entry) in (0u64..).zip(entries) {
+            entry.store(self.leaf::<SHIFT>(start.wrapping_add(index.wrapping_shl(SHIFT)), 0));
+        }
     }
 }
 
@@ -65,15 +78,19 @@ pub(crate) fn map<M: Memory + ?Sized, const SHIFT: u32>(
     range: IovaRange,
     pa: PhysAddr,
     attributes: Attributes,
+    largest: Level,
 ) -> Result<(), MapError> {
     let (start, last) = (range.start(), range.last());
     if !shape.takes(range) || !shape.gives(pa, last.wrapping_sub(start)) {
         return Err(refuse(config, range, pa));
     }
     let bits = attributes.bits(config).map_err(MapError::Attributes)?;
-    let leaf = pa.get() | bits | TABLE_OR_PAGE;
+    let straight = is_straight::<SHIFT>(pa.get(), pa.get().wrapping_add(last.wrapping_sub(start)));
+    let leaf = address_bits::<SHIFT>(pa.get()) | bits | TABLE_OR_PAGE;
     let done = if shape.is_one(start, last) {
         map_run::<M, SHIFT, true>(memory, (config, shape, root), leaf, (start, last))
+    } else if !straight {
+        None
     } else {
         map_pages::<M, SHIFT>(memory, (config, shape, root), leaf, (start, last))
     };
@@ -81,7 +98,7 @@ pub(crate) fn map<M: Memory + ?Sized, const SHIFT: u32>(
         memory.publish();
         return Ok(());
     }
-    let request = Request::new(config, pa.get().wrapping_sub(start), bits);
+    let request = Request::new(config, pa.get().wrapping_sub(start), bits, (largest, straight));
     map_tree::<M, SHIFT>(memory, config, root, &request, (start, last))
 }
 
@@ -191,11 +208,11 @@ fn new_leaf_table<M: Memory + ?Sized, const SHIFT: u32>(
     let filled = table_address(config, &pages).and_then(|address| {
         let table = Table::at(memory, address, entries::<SHIFT>())?;
         let entries = table.run(start, last, SHIFT)?;
-        run::store::<SHIFT>(entries, request.leaf(start, 0));
+        request.store_pages::<SHIFT>(entries, start);
         if !request.coherent {
             memory.clean(address, table.words().len());
         }
-        Ok(descriptor::table(address, entries.len()))
+        Ok(descriptor::table::<SHIFT>(address, entries.len()))
     });
     if filled.is_err() {
         memory.free(pages);
@@ -284,7 +301,7 @@ fn write<M: Memory + ?Sized, const SHIFT: u32>(
     let entries = table.run(start, last, shift)?;
     let mut added = 0usize;
     if above == 0 {
-        run::store::<SHIFT>(entries, request.leaf(start, 0));
+        request.store_pages::<SHIFT>(entries, start);
         added = entries.len();
     } else {
         let mut links = Links::EMPTY;
@@ -298,7 +315,7 @@ fn write<M: Memory + ?Sized, const SHIFT: u32>(
                 continue;
             }
             if part.whole && request.is_leaf(above) {
-                entry.store(request.leaf(part.start, above));
+                entry.store(request.leaf::<SHIFT>(part.start, above));
             } else {
                 let new = build::<M, SHIFT>(memory, request, reserve, below, (part.start, part.last))?;
                 links.push(memory, entry, new);
@@ -325,11 +342,11 @@ fn build<M: Memory + ?Sized, const SHIFT: u32>(
     let shift = shift::<SHIFT>(above);
     let entries = table.run(start, last, shift)?;
     if above == 0 {
-        run::store::<SHIFT>(entries, request.leaf(start, 0));
+        request.store_pages::<SHIFT>(entries, start);
     } else {
         for (part, entry) in parts(start, last, shift).zip(entries) {
             if part.whole && request.is_leaf(above) {
-                entry.store(request.leaf(part.start, above));
+                entry.store(request.leaf::<SHIFT>(part.start, above));
             } else {
                 let below = above.wrapping_sub(1);
                 entry.store(build::<M, SHIFT>(memory, request, reserve, below, (part.start, part.last))?);
@@ -339,7 +356,7 @@ fn build<M: Memory + ?Sized, const SHIFT: u32>(
     if !request.coherent {
         memory.clean(table.address(), table.words().len());
     }
-    Ok(descriptor::table(table.address(), entries.len()))
+    Ok(descriptor::table::<SHIFT>(table.address(), entries.len()))
 }
 
 #[inline]

@@ -1,7 +1,6 @@
 //! New tables on their way into the tree: allocated and chained, then filled, then published, then linked.
 
 use crate::config::TableConfig;
-use crate::descriptor;
 use crate::error::MapError;
 use crate::walk::{Table, entries};
 use smmu_regs::PhysAddr;
@@ -11,8 +10,7 @@ use smmu_regs::platform::{Dword, Memory, MemoryError, Pages};
 #[inline]
 pub(crate) fn table_address(config: &TableConfig, pages: &Pages) -> Result<PhysAddr, MapError> {
     let (address, output) = (pages.base(), config.output());
-    let fits = descriptor::is_table_address(address) && output.contains(address.get());
-    if !fits || !address.is_aligned(config.granule().bytes()) {
+    if !output.contains(address.get()) || !address.is_aligned(config.granule().bytes()) {
         return Err(MapError::TableAddress { address, output });
     }
     Ok(address)

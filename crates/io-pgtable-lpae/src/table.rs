@@ -2,16 +2,18 @@
 
 use crate::attributes::{Attributes, MAIR};
 use crate::config::{Stage, TableConfig};
+use crate::dirty::{self, DirtyError};
 use crate::error::{MapError, UnmapError};
 use crate::gather::{FreedTables, Gather};
 use crate::map;
 use crate::translate::{self, TranslateError, Translation};
 use crate::unmap::{self, How, Unmapped};
+use crate::visit::{self, Entry, WalkError};
 use crate::walk::{Shape, Table, by_granule};
 use core::fmt;
 use smmu_regs::platform::{AllocationError, Memory, Pages};
 use smmu_regs::receipt::Detached;
-use smmu_regs::vmsa::{IovaRange, Stage1Regime, Stage2Regime, TableBase};
+use smmu_regs::vmsa::{IovaRange, Level, Stage1Regime, Stage2Regime, TableBase};
 use smmu_regs::{AddressSize, PhysAddr};
 
 /// What becomes of tables that an unmap empties.
@@ -134,7 +136,24 @@ impl PageTable {
         pa: PhysAddr,
         attributes: Attributes,
     ) -> Result<(), MapError> {
-        by_granule!(self.config.granule(), map::map(memory, self.parts(), range, pa, attributes))
+        self.map_up_to(memory, range, pa, attributes, Level::MINUS_ONE)
+    }
+
+    /// [`PageTable::map`] with leaves no larger than those of `largest`: pages alone for [`Level::THREE`]. For ranges that
+    /// will be unmapped piece by piece, or whose dirty pages will be told apart: blocks are not split.
+    ///
+    /// # Errors
+    /// See [`MapError`].
+    #[inline]
+    pub fn map_up_to<M: Memory + ?Sized>(
+        &mut self,
+        memory: &M,
+        range: IovaRange,
+        pa: PhysAddr,
+        attributes: Attributes,
+        largest: Level,
+    ) -> Result<(), MapError> {
+        by_granule!(self.config.granule(), map::map(memory, self.parts(), range, pa, attributes, largest))
     }
 
     /// Unmaps all of `range`, every page of which must be mapped.
@@ -191,6 +210,55 @@ impl PageTable {
         iova: u64,
     ) -> Result<Translation, TranslateError> {
         by_granule!(self.config.granule(), translate::translate(memory, self.parts(), iova))
+    }
+
+    /// Shows `visitor` every valid descriptor that translates any of `range`, in the order of addresses, each table
+    /// descriptor before what is below it.
+    ///
+    /// # Errors
+    /// See [`WalkError`].
+    pub fn walk<M: Memory + ?Sized>(
+        &self,
+        memory: &M,
+        range: IovaRange,
+        mut visitor: impl FnMut(Entry),
+    ) -> Result<(), WalkError> {
+        let (config, root) = (&self.config, self.root.base());
+        by_granule!(config.granule(), visit::walk(memory, config, root, range, &mut visitor))
+    }
+
+    /// Reports the leaves, whole, that touch `range` and that the SMMU has written through since they were mapped or last
+    /// made clean. Leaves are born dirty.
+    ///
+    /// # Errors
+    /// See [`DirtyError`]. Holes are none.
+    pub fn read_dirty<M: Memory + ?Sized>(
+        &self,
+        memory: &M,
+        range: IovaRange,
+        mut found: impl FnMut(IovaRange),
+    ) -> Result<(), DirtyError> {
+        let table = (&self.config, self.root.base());
+        by_granule!(self.config.granule(), dirty::dirty(memory, table, range, None, &mut found))
+    }
+
+    /// [`PageTable::read_dirty`], and makes what it reports clean.
+    ///
+    /// TLBs may hold the dirty leaf and let writes through unseen, so `gather` has what to invalidate: writes that come
+    /// after that make the leaf dirty again. It may run while the SMMU uses the table; a leaf that becomes dirty meanwhile
+    /// is reported now or next time.
+    ///
+    /// # Errors
+    /// See [`DirtyError`].
+    pub fn read_and_clear_dirty<M: Memory + ?Sized>(
+        &mut self,
+        memory: &M,
+        range: IovaRange,
+        gather: &mut Gather,
+        mut found: impl FnMut(IovaRange),
+    ) -> Result<(), DirtyError> {
+        let table = (&self.config, self.root.base());
+        by_granule!(self.config.granule(), dirty::dirty(memory, table, range, Some(gather), &mut found))
     }
 
     /// Takes the whole tree apart. The table must be out of every STE and CD; the pages come back when everything

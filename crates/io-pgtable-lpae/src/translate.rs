@@ -1,7 +1,7 @@
 //! Translating an address as a walker does, for debugging, fault handling and tests.
 
 use crate::config::TableConfig;
-use crate::descriptor::{BLOCK, Leaf, TABLE_OR_PAGE, table_address};
+use crate::descriptor::{BLOCK, Leaf, TABLE_OR_PAGE, address};
 use crate::walk::{Shape, Table, leaf_entry, level, shift};
 use core::fmt;
 use smmu_regs::PhysAddr;
@@ -82,7 +82,7 @@ pub(crate) fn translate<M: Memory + ?Sized, const SHIFT: u32>(
     }
     match leaf_entry::<M, SHIFT>(memory, shape, root, iova) {
         Some(word) if word & TABLE_OR_PAGE == TABLE_OR_PAGE => {
-            Ok(translation(config, word, iova, (0, SHIFT)))
+            Ok(translation::<SHIFT>(config, word, iova, (0, SHIFT)))
         }
         _ => walk::<M, SHIFT>(memory, config, root, iova),
     }
@@ -109,18 +109,23 @@ fn walk<M: Memory + ?Sized, const SHIFT: u32>(
                 above = above.wrapping_sub(1);
                 continue;
             }
-            (BLOCK, 1..) if geometry.leaf_levels().contains(level) => {}
+            (BLOCK, 1..) if config.possible_leaf_levels().contains(level) => {}
             (BLOCK, _) => return Err(TranslateError::Reserved { iova, level, descriptor: word }),
             _ => return Err(TranslateError::NotMapped { iova, level }),
         }
-        return Ok(translation(config, word, iova, (above, shift)));
+        return Ok(translation::<SHIFT>(config, word, iova, (above, shift)));
     }
 }
 
 #[inline]
-fn translation(config: &TableConfig, word: u64, iova: u64, (above, shift): (u32, u32)) -> Translation {
+fn translation<const SHIFT: u32>(
+    config: &TableConfig,
+    word: u64,
+    iova: u64,
+    (above, shift): (u32, u32),
+) -> Translation {
     let size = 1u64.wrapping_shl(shift);
     let low = size.wrapping_sub(1);
-    let pa = PhysAddr::new(table_address(word).get() & !low | iova & low);
+    let pa = PhysAddr::new(address::<SHIFT>(word).get() & !low | iova & low);
     Translation { pa, leaf: Leaf::new(word, config), level: level(above), size }
 }

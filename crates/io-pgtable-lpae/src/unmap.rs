@@ -5,7 +5,7 @@
 //! costs one store in the table above, and one in its own first word for the list of freed tables.
 
 use crate::config::TableConfig;
-use crate::descriptor::{Count, is_table, table_address};
+use crate::descriptor::{self, Count, is_table};
 use crate::error::UnmapError;
 use crate::gather::{FreedTables, Gather};
 use crate::run;
@@ -268,7 +268,7 @@ fn clear<M: Memory + ?Sized, const SHIFT: u32>(
                 entry.store(0);
                 let below = above.wrapping_sub(1);
                 detach::<M, SHIFT>(memory, word, below, part.start, gather, unmapped);
-                gather.table(memory, here, (table_address(word), SHIFT));
+                gather.table(memory, here, (descriptor::address::<SHIFT>(word), SHIFT));
             } else {
                 let child = Table::below::<M, SHIFT>(memory, word)?;
                 let below = above.wrapping_sub(1);
@@ -327,7 +327,7 @@ fn detach<M: Memory + ?Sized, const SHIFT: u32>(
         }
         if is_table(word) {
             detach::<M, SHIFT>(memory, word, above.wrapping_sub(1), start, gather, unmapped);
-            gather.table(memory, here, (table_address(word), SHIFT));
+            gather.table(memory, here, (descriptor::address::<SHIFT>(word), SHIFT));
         } else {
             unmapped.bytes = unmapped.bytes.saturating_add(1u64.wrapping_shl(shift));
             gather.leaves(here, inside.0, inside.1);
@@ -360,7 +360,7 @@ fn uncount<M: Memory + ?Sized, const SHIFT: u32>(
         }
         above = above.wrapping_add(1);
         let here = LevelSet::only(level(above));
-        gather.table(memory, here, (table_address(word), SHIFT));
+        gather.table(memory, here, (descriptor::address::<SHIFT>(word), SHIFT));
         removed = 1;
     }
 }
@@ -386,6 +386,6 @@ pub(crate) fn dismantle<M: Memory + ?Sized, const SHIFT: u32>(
                 dismantle::<M, SHIFT>(memory, &child, below, freed);
             }
         }
-        freed.push(memory, table_address(word), SHIFT);
+        freed.push(memory, descriptor::address::<SHIFT>(word), SHIFT);
     }
 }

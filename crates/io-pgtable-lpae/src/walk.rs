@@ -4,7 +4,7 @@
 //! shifts are constants. A level is counted as levels above the pages: 0 is level 3.
 
 use crate::config::TableConfig;
-use crate::descriptor::{is_table, table_address};
+use crate::descriptor::{self, is_table};
 use smmu_regs::PhysAddr;
 use smmu_regs::platform::{Dword, Memory, MemoryError};
 use smmu_regs::vmsa::{IovaRange, Level};
@@ -69,7 +69,7 @@ impl<'m> Table<'m> {
         memory: &'m M,
         descriptor: u64,
     ) -> Result<Self, MemoryError> {
-        Self::at(memory, table_address(descriptor), entries::<SHIFT>())
+        Self::at(memory, descriptor::address::<SHIFT>(descriptor), entries::<SHIFT>())
     }
 
     #[inline]
@@ -215,7 +215,7 @@ impl Way {
         if !is_table(word) {
             return None;
         }
-        self.table = table_address(word);
+        self.table = descriptor::address::<SHIFT>(word);
         self.mask = (entries::<SHIFT>() as u64).wrapping_sub(1);
         Some((entry, word))
     }

@@ -20,13 +20,14 @@ fn facts<const N: usize>(kind: &str, granule: Granule) -> Vec<[u32; N]> {
     rows.collect()
 }
 
-const SIZES: [AddressSize; 6] = [
+const SIZES: [AddressSize; 7] = [
     AddressSize::Bits32,
     AddressSize::Bits36,
     AddressSize::Bits40,
     AddressSize::Bits42,
     AddressSize::Bits44,
     AddressSize::Bits48,
+    AddressSize::Bits52,
 ];
 
 #[test]
@@ -43,7 +44,9 @@ fn stage1_starts_where_the_manual_says() {
                     assert_eq!((geometry.concatenated(), geometry.input_bits()), (1, bits));
                     checked += 1;
                 }
-                (Err(ConfigError::Unsupported { .. }), None) => assert!((49..=52).contains(&bits)),
+                (Err(ConfigError::Unsupported { .. }), None) => {
+                    assert!((49..=52).contains(&bits) && granule != Granule::Size64K);
+                }
                 (Err(ConfigError::InputBits { .. }), None) => {
                     assert!(!(16..=52).contains(&bits) || bits == 16)
                 }
@@ -51,7 +54,7 @@ fn stage1_starts_where_the_manual_says() {
             }
         }
     }
-    assert_eq!(checked, 33 + 33 + 32);
+    assert_eq!(checked, 33 + 33 + 36);
 }
 
 #[test]
@@ -59,7 +62,7 @@ fn stage2_uses_only_what_the_manual_permits() {
     for granule in Granule::ALL {
         let rows = facts::<4>("stage2", granule);
         let needs = facts::<2>("needs", granule);
-        for bits in Geometry::min_input_bits(granule)..=48 {
+        for bits in Geometry::min_input_bits(granule)..=Geometry::max_bits(granule) {
             for output in SIZES {
                 for choice in [Concatenation::WhenRequired, Concatenation::Always] {
                     let result = Geometry::stage2(granule, bits, output, choice);
@@ -97,7 +100,7 @@ fn stage2_uses_only_what_the_manual_permits() {
 #[test]
 fn sizes_follow_from_bits() {
     for granule in Granule::ALL {
-        for bits in Geometry::min_input_bits(granule)..=48 {
+        for bits in Geometry::min_input_bits(granule)..=Geometry::max_bits(granule) {
             let geometry = Geometry::stage1(granule, bits).unwrap();
             let per_entry = 1u64 << geometry.start_level().shift(granule);
             assert_eq!(geometry.first_entries() as u64 * per_entry, 1 << bits);
@@ -118,9 +121,13 @@ fn sizes_follow_from_bits() {
 
 #[test]
 fn impossible_configurations_are_errors() {
-    let unsupported = |bits| ConfigError::Unsupported { granule: Granule::Size64K, bits };
-    assert_eq!(TableConfig::ttb0(Granule::Size64K, 52, AddressSize::Bits48), Err(unsupported(52)));
-    assert_eq!(TableConfig::ttb0(Granule::Size64K, 48, AddressSize::Bits52), Err(unsupported(52)));
+    for granule in [Granule::Size4K, Granule::Size16K] {
+        let unsupported = ConfigError::Unsupported { granule, bits: 52 };
+        assert_eq!(TableConfig::ttb0(granule, 52, AddressSize::Bits48), Err(unsupported));
+        assert_eq!(TableConfig::ttb0(granule, 48, AddressSize::Bits52), Err(unsupported));
+    }
+    let unsupported = ConfigError::Unsupported { granule: Granule::Size64K, bits: 56 };
+    assert_eq!(TableConfig::ttb0(Granule::Size64K, 52, AddressSize::Bits56), Err(unsupported));
     assert_eq!(support::plain().with_fwb(), Err(ConfigError::FwbAtStage1));
     let no_pages = LevelSet::only(Level::TWO);
     let error = ConfigError::LeafLevel { level: Level::THREE };

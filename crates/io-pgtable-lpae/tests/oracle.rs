@@ -94,6 +94,15 @@ impl Session {
         self.table.config().granule().bytes()
     }
 
+    /// Where 52-bit outputs begin: so that some mappings cross bit 48, where the address bends in the descriptor.
+    fn lowest_pa(&self) -> u64 {
+        if self.table.config().output() == AddressSize::Bits52 {
+            (1 << 48) - ((1 << 18) + 2500) * self.size()
+        } else {
+            0
+        }
+    }
+
     /// Walks to `iova` by the manual, and by the crate; they must agree.
     fn look(&self, iova: u64) -> Option<support::Found> {
         let read = |address| {
@@ -128,7 +137,7 @@ impl Session {
 
     fn map(&mut self, start: u64, pages: u64, pa: u64, attributes: Attributes) {
         let size = self.size();
-        let (start, pa) = (self.window + start * size, pa * size);
+        let (start, pa) = (self.window + start * size, self.lowest_pa() + pa * size);
         let before = self.memory.live_words();
         let result = self.table.map(&self.memory, range(start, pages * size), PhysAddr::new(pa), attributes);
         let all = || (0..pages).map(|n| start + n * size);
@@ -266,14 +275,16 @@ fn configs() -> Vec<(TableConfig, u64)> {
         (TableConfig::ttb0(Granule::Size16K, 47, bits48).unwrap(), (1 << 36) - (1 << 25)),
         (stage2(Granule::Size16K, 48, bits48, required).non_coherent(), (1 << 47) - (1 << 25)),
         (TableConfig::ttb0(Granule::Size64K, 48, bits48).unwrap(), (1 << 42) - (1 << 28)),
+        (TableConfig::ttb0(Granule::Size64K, 52, AddressSize::Bits52).unwrap(), (1 << 51) - (1 << 28)),
+        (stage2(Granule::Size64K, 50, AddressSize::Bits52, required), (1 << 49) - (1 << 28)),
     ]
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn any_sequence_does_what_a_map_of_pages_does(
-        which in 0usize..8,
+        which in 0usize..10,
         operations in proptest::collection::vec(operation(), 1..40),
     ) {
         let (config, window) = configs()[which];
@@ -303,4 +314,62 @@ fn leaves_are_as_large_as_they_can_be() {
     pages.map(&memory, range(0, 1 << 22), PhysAddr::new(0), attributes).unwrap();
     assert_eq!(pages.translate(&memory, 0).unwrap().size, 0x1000);
     assert_eq!(pages.translate(&memory, 0).unwrap().pa, PhysAddr::new(0));
+}
+
+#[test]
+fn outputs_of_52_bits() {
+    let memory = TestMemory::new(1 << 20);
+    let config = TableConfig::ttb0(Granule::Size64K, 52, AddressSize::Bits52).unwrap();
+    let mut table = PageTable::new(config, &memory).unwrap();
+    let attributes = Attributes::read_write(MemoryType::NormalCached).with_execute(true);
+    let translate = |table: &PageTable, iova: u64| {
+        let found = walk(&table.regime(), |at| memory.read(at), iova).unwrap();
+        let translation = table.translate(&memory, iova).unwrap();
+        assert_eq!((found.pa, found.size), (translation.pa.get(), translation.size));
+        (found.pa, found.size, found.descriptor)
+    };
+    // across bit 48, where the address bends in the descriptor: in a table that is there, and in a new one
+    let pa = (1 << 48) - (3 << 16);
+    for start in [1 << 50, (1 << 50) + (16 << 16), 1 << 29] {
+        table.map(&memory, range(start, 9 << 16), PhysAddr::new(pa), attributes).unwrap();
+        for page in 0..9u64 {
+            let expected = pa + (page << 16);
+            let descriptor = if page < 3 { expected } else { (page - 3) << 16 | 0x1000 } | 0xf47;
+            assert_eq!(translate(&table, start + (page << 16)), (expected, 1 << 16, descriptor));
+        }
+    }
+    // a 4T block, a 512M block and a page
+    let (start, pa) = ((2 << 42) - (1 << 29) - (1 << 16), (9 << 48) - (1 << 29) - (1 << 16));
+    table
+        .map(&memory, range(start, (1 << 42) + (1 << 29) + (1 << 16)), PhysAddr::new(pa), attributes)
+        .unwrap();
+    assert_eq!(translate(&table, start), (pa, 1 << 16, 0xffff_dfff_8f47));
+    assert_eq!(translate(&table, start + (1 << 16)).1, 1 << 29);
+    assert_eq!(translate(&table, 2 << 42), (9 << 48, 1 << 42, 0x9f45));
+    // no more than there is
+    let top = PhysAddr::new((1 << 52) - (1 << 16));
+    assert!(table.map(&memory, range(5 << 42, 2 << 16), top, attributes).is_err());
+    table.map(&memory, range(5 << 42, 1 << 16), top, attributes).unwrap();
+    assert_eq!(translate(&table, 5 << 42).0, top.get());
+}
+
+#[test]
+fn leaves_no_larger_than_asked_for() {
+    use smmu_regs::vmsa::Level;
+    let memory = TestMemory::new(8 << 20);
+    let attributes = Attributes::read_write(MemoryType::NormalCached);
+    for (largest, size) in
+        [(Level::THREE, 1 << 12), (Level::TWO, 1 << 21), (Level::ONE, 1 << 30), (Level::ZERO, 1 << 30)]
+    {
+        let mut table = PageTable::new(support::plain(), &memory).unwrap();
+        table
+            .map_up_to(&memory, range(1 << 30, 1 << 30), PhysAddr::new(1 << 31), attributes, largest)
+            .unwrap();
+        for iova in [1 << 30, (1 << 31) - 1] {
+            let found = table.translate(&memory, iova).unwrap();
+            assert_eq!((found.size, found.pa), (size, PhysAddr::new(iova + (1 << 30))), "{largest}");
+        }
+        let freed = table.destroy(&memory);
+        freed.never_seen_by_hardware().reclaim(&memory).unwrap();
+    }
 }

@@ -11,6 +11,10 @@ mod hitless;
 mod invs;
 #[path = "eval_golden/lawful.rs"]
 mod lawful;
+#[path = "eval_golden/pgtable.rs"]
+mod pgtable;
+#[path = "eval_golden/pgtable_oracle.rs"]
+mod pgtable_oracle;
 #[path = "eval_golden/records.rs"]
 mod records;
 #[path = "eval_golden/tlbi.rs"]
@@ -25,7 +29,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The kinds that are compared.
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 18] = [
     "commands",
     "atc_range",
     "tlbi_range",
@@ -37,6 +41,13 @@ const KINDS: [&str; 11] = [
     "idr_probe",
     "nested",
     "invs",
+    "pgtable_cfg",
+    "pgtable_prot",
+    "pgtable_pack",
+    "pgtable_range",
+    "pgtable_maps",
+    "pgtable_errors",
+    "pgtable_dirty",
 ];
 
 /// How an answer stands to what was recorded: equal, or better in the way that is named; an error is a failure.
@@ -70,7 +81,7 @@ impl Count {
             return;
         }
         // What the recorded driver refuses too is compared, not excused.
-        let agreed = record.get("ret").is_some_and(|ret| *ret != 0);
+        let agreed = record.get("ret").is_some_and(|ret| *ret != 0) || pgtable::both_refuse(record, answer);
         let rule = lawful::broken_rule(kind, record).filter(|_| !agreed);
         if answer.get("error").is_none() {
             let found: Vec<_> = answer.as_object().unwrap().keys().collect();
@@ -124,6 +135,7 @@ impl Count {
 fn refused(kind: &str, record: &Value, answer: &Value) -> bool {
     match kind {
         "nested" => answer["ret"] != 0 && record["ret"] == 0,
+        "pgtable_cfg" => answer["result"]["ok"] == false && record["result"]["ok"] == true,
         _ => answer.get("error").is_some(),
     }
 }
@@ -141,6 +153,11 @@ fn judge(kind: &str, record: &Value, answer: &Value) -> Verdict {
         ("idr_probe", _) => idr_probe(record, answer),
         ("nested", _) if record["kind"] == "user_batch" && record["ret"] != 0 => batch(record, answer),
         ("invs", _) => invs::judge(record, answer),
+        ("pgtable_cfg", _) => pgtable::cfg(record, answer),
+        ("pgtable_prot", _) => pgtable::prot(record, answer),
+        ("pgtable_range" | "pgtable_maps" | "pgtable_errors" | "pgtable_dirty", _) => {
+            pgtable::session(record, answer)
+        }
         _ => every_key(record, answer),
     }
 }
@@ -252,6 +269,10 @@ fn keys(kind: &str, record: &Value, answer: &Value) -> &'static [&'static str] {
         ("nested", Some("user_batch")) => &["ret", "entry_num", "sync_after", "issued"],
         ("nested", _) if answer["ret"] != 0 => &["ret"],
         ("nested", Some("user_cmd")) => &["ret", "out"],
+        ("pgtable_cfg", _) => &["result"],
+        ("pgtable_prot", _) => &["bits"],
+        ("pgtable_pack", _) => &["desc_addr_bits", "unpacked"],
+        ("pgtable_range" | "pgtable_maps" | "pgtable_errors" | "pgtable_dirty", _) => &["results", "leaves"],
         ("nested", Some("vste")) => &["ret", "enable_ats", "physical_ste_ats0", "physical_ste_ats1"],
         other => panic!("{other:?}"),
     }

@@ -212,6 +212,10 @@ pub struct Found {
 /// A walker written from DDI 0487 D8.2 and D8.3, with nothing of the crate but the regime it is given.
 /// `Err` is the level of the translation fault.
 pub fn walk(regime: &Regime, read: impl Fn(u64) -> u64, iova: u64) -> Result<Found, i32> {
+    let output = match regime {
+        Regime::Stage1(regime) => regime.ips,
+        Regime::Stage2(regime) => regime.ps,
+    };
     let stage1 = |base: &TableBase| {
         let grain = base.granule.shift();
         let bits = u32::from(base.input_bits);
@@ -239,11 +243,14 @@ pub fn walk(regime: &Regime, read: impl Fn(u64) -> u64, iova: u64) -> Result<Fou
         let bottom = (3 - level) as u32 * stride + grain;
         let field = (iova >> bottom) & ((1u64 << (top - bottom + 1)) - 1);
         let descriptor = read(table | (field << 3));
-        let next = descriptor & 0x0000_ffff_ffff_ffff & !((1u64 << grain) - 1);
+        let mut next = descriptor & 0x0000_ffff_ffff_ffff & !((1u64 << grain) - 1);
+        if grain == 16 {
+            next |= (descriptor >> 12 & 0xf) << 48; // NLTA[51:48], OAB[51:48]
+        }
         match (descriptor & 3, level) {
             (3, 3) => {}
             (1, 2) => {}
-            (1, 1) if grain == 12 => {}
+            (1, 1) if grain == 12 || grain == 16 && output == AddressSize::Bits52 => {}
             (3, _) => {
                 table = next;
                 top = bottom - 1;

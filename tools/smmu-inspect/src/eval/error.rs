@@ -1,5 +1,6 @@
 //! What can keep a record from being answered, and what ends a run.
 
+use io_pgtable_lpae::{AttributeError, ConfigError, CreateError, OutputError, ReclaimError, WalkError};
 use serde_json::{Map, Value};
 use smmu_cmds::CommandError;
 use smmu_cmds::command::{AtcSpanError, OperandError};
@@ -115,7 +116,7 @@ macro_rules! refusals {
 }
 
 refusals! {
-    ArrayError AtcSpanError CdError CommandError FieldError IdError OperandError ProbeError RangeError RegimeError SteError
+    ArrayError AtcSpanError AttributeError CdError CommandError ConfigError CreateError FieldError IdError OperandError OutputError ProbeError RangeError ReclaimError RegimeError SteError WalkError
 }
 
 /// A reserved value of a field, where the library has no code for it and so no error either.

@@ -63,6 +63,13 @@ impl<'a> Fields<'a> {
         value.as_str().ok_or_else(|| self.unfit(key, value, "a string"))
     }
 
+    /// The strings in the list `key`.
+    pub(super) fn texts(&self, key: &str) -> Result<Vec<&'a str>, Problem> {
+        let value = self.get(key)?;
+        let texts = value.as_array().and_then(|list| list.iter().map(Value::as_str).collect());
+        texts.ok_or_else(|| self.unfit(key, value, "a list of strings"))
+    }
+
     /// The number `key`.
     pub(super) fn number(&self, key: &str) -> Result<u64, Problem> {
         let value = self.get(key)?;

@@ -18,6 +18,7 @@ mod input;
 mod invs;
 mod nested;
 mod output;
+mod pgtable;
 mod queue;
 mod smmu;
 mod stage2;
@@ -60,6 +61,15 @@ const KINDS: &[(&str, Evaluator)] = &[
     ("idr_probe", idr_probe::answer),
     ("nested", nested::answer),
     ("invs", invs::answer),
+    ("pgtable_cfg", pgtable::cfg),
+    ("pgtable_prot", pgtable::prot),
+    ("pgtable_pack", pgtable::pack),
+    ("pgtable_range", pgtable::session),
+    ("pgtable_maps", pgtable::session),
+    ("pgtable_errors", pgtable::session),
+    ("pgtable_dirty", pgtable::session),
+    ("pgtable_ext_cfg", pgtable::extended),
+    ("pgtable_ext_maps", pgtable::extended),
 ];
 
 /// Answers every record of `input` on `out`, line by line.

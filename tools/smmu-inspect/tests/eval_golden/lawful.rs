@@ -74,6 +74,7 @@ pub(crate) fn broken_rule(kind: &str, record: &Value) -> Rule {
         "nested" if record["kind"] == "vste" && translates_or_bypasses(&record["in"]["vste"]) => {
             stage2(&record["in"]["s2"])
         }
+        kind if kind.starts_with("pgtable_") => super::pgtable::broken_rule(kind, record),
         "cd" => match record["maker"].as_str().unwrap() {
             "s1" => stage1(&input, &Input(&record["in"]["tcr"])),
             "sva" => shared(&input),
