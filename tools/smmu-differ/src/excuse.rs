@@ -289,13 +289,19 @@ impl Excuse {
     }
 
     /// Whether it excuses entries that linger after commands without a range.
-    pub(crate) fn lingers(&self, context: Context) -> bool {
-        self.difference == Difference::Lingering && context.single && self.fits(context)
+    pub(crate) fn lingers(&self, context: Context, other: &Seen) -> bool {
+        let served = matches!(other.landing, Landing::At(_) | Landing::WrittenAt(_)) && !other.lost;
+        self.difference == Difference::Lingering && served && context.single && self.fits(context)
     }
 
-    /// Whether it is the absence of records of this number, with nothing wrong on purpose.
-    pub(crate) fn lacks(&self, id: u8) -> bool {
-        self.difference == Difference::Missing && self.faults.is_empty() && self.events.contains(&id)
+    /// Whether it is the absence of records of this number for a write or a read at `iova`, with nothing wrong on
+    /// purpose. What the device's entry is does not count: it may be a stale one.
+    pub(crate) fn lacks(&self, id: u8, write: bool, iova: Option<u64>) -> bool {
+        self.difference == Difference::Missing
+            && self.faults.is_empty()
+            && self.events.contains(&id)
+            && self.write.is_none_or(|only| only == write)
+            && self.beyond.zip(iova).is_none_or(|(bit, iova)| iova >> bit != 0)
     }
 }
 

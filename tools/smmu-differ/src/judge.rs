@@ -71,7 +71,7 @@ pub(crate) fn judge(
                 Some(set) if set.allows(other, excuses) => Verdict::Member,
                 _ => Verdict::Wrong(Matter::Forbidden),
             };
-            let known = |excuse: &&Excuse| excuse.refuses(context, other) || excuse.lingers(context);
+            let known = |excuse: &&Excuse| excuse.refuses(context, other) || excuse.lingers(context, other);
             match (verdict, excuses.iter().find(known)) {
                 (Verdict::Wrong(_), Some(excuse)) => Verdict::Excused(vec![excuse.name]),
                 (verdict, _) => verdict,
@@ -133,7 +133,7 @@ mod tests {
 
     fn set(offsets: &[u64]) -> Permitted {
         let all: Vec<_> = offsets.iter().map(|o| Landing::At(PhysAddr::new(ARENA_BASE + o))).collect();
-        Permitted { read: all.clone(), write: all }
+        Permitted { of: None, read: all.clone(), write: all }
     }
 
     #[test]

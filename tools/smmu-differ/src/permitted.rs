@@ -14,6 +14,8 @@ use std::fmt;
 /// What the two accesses of a DMA may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permitted {
+    /// StreamID and input address of the DMA, where they are known: records must say the same.
+    pub of: Option<(u32, u64)>,
     /// The read.
     pub read: Vec<Landing>,
     /// The write.
@@ -27,7 +29,8 @@ impl Permitted {
     /// There is no such device.
     pub fn now(machine: &dyn Machine, device: usize, iova: u64) -> Result<Option<Self>, MachineError> {
         let access = |write| machine.permitted(device, iova, write);
-        Ok(access(false)?.zip(access(true)?).map(|(read, write)| Self { read, write }))
+        let of = machine.devices().get(device).map(|stream| (stream.get(), iova));
+        Ok(access(false)?.zip(access(true)?).map(|(read, write)| Self { of, read, write }))
     }
 
     /// Whether there is one way only, with one record for each access that is terminated.
@@ -44,7 +47,11 @@ impl Permitted {
         let (read, write) = (reads.next(), writes.next());
         // Configuration errors do not say which access they are about.
         let (read, write) = if write.is_none() { (read, reads.next()) } else { (read, write) };
-        if seen.lost || reads.next().is_some() || writes.next().is_some() {
+        // Configuration errors have no address.
+        let is_of = |(stream, iova): (u32, u64)| {
+            seen.events.iter().all(|event| event.stream == stream && (event.id < 0x0b || event.input == iova))
+        };
+        if !self.of.is_none_or(is_of) || seen.lost || reads.next().is_some() || writes.next().is_some() {
             return false;
         }
         let is_possible = |accesses: Accesses| self.allows_as(&seen.landing, accesses, excuses);
@@ -61,17 +68,27 @@ impl Permitted {
                 reaches(&self.read, seen.read, *offset) && reaches(&self.write, seen.write, *offset)
             }
             observe::Landing::WrittenAt(offset) => {
-                terminated(&self.read, seen.read, excuses) && reaches(&self.write, seen.write, *offset)
+                self.terminated(false, seen.read, excuses) && reaches(&self.write, seen.write, *offset)
             }
             observe::Landing::Nowhere => {
                 // A read may have gone anywhere: only its write shows where.
                 let passed = seen.read.is_none() && self.read.iter().any(|one| matches!(one, Landing::At(_)));
                 let unseen = seen.write.is_none() && self.write.iter().any(is_outside);
-                (passed || terminated(&self.read, seen.read, excuses))
-                    && (unseen || terminated(&self.write, seen.write, excuses))
+                (passed || self.terminated(false, seen.read, excuses))
+                    && (unseen || self.terminated(true, seen.write, excuses))
             }
             observe::Landing::Odd(_) => false,
         }
+    }
+
+    /// Whether the read or the write may have been terminated with this event.
+    fn terminated(&self, write: bool, seen: Option<u8>, excuses: &[Excuse]) -> bool {
+        let (set, iova) = (if write { &self.write } else { &self.read }, self.of.map(|(_, iova)| iova));
+        let may_lack = |id: u8| excuses.iter().any(|excuse| excuse.lacks(id, write, iova));
+        set.iter().any(|landing| match landing {
+            Landing::Terminated { event } => *event == seen || seen.is_none() && event.is_some_and(may_lack),
+            Landing::At(_) => false,
+        })
     }
 }
 
@@ -80,15 +97,6 @@ impl Permitted {
 struct Accesses {
     read: Option<u8>,
     write: Option<u8>,
-}
-
-/// Whether an access may have been terminated with this event.
-fn terminated(set: &[Landing], seen: Option<u8>, excuses: &[Excuse]) -> bool {
-    let may_lack = |id: u8| excuses.iter().any(|excuse| excuse.lacks(id));
-    set.iter().any(|landing| match landing {
-        Landing::Terminated { event } => *event == seen || seen.is_none() && event.is_some_and(may_lack),
-        Landing::At(_) => false,
-    })
 }
 
 /// Whether a write to it does not show.
@@ -142,7 +150,7 @@ mod tests {
 
     /// An unmapped page that may still be cached.
     fn stale() -> Permitted {
-        Permitted { read: vec![at(0x1000), GONE], write: vec![at(0x1000), GONE] }
+        Permitted { of: None, read: vec![at(0x1000), GONE], write: vec![at(0x1000), GONE] }
     }
 
     #[test]
@@ -173,7 +181,7 @@ mod tests {
     #[test]
     fn a_record_that_is_known_to_be_missing_may_be_missing() {
         let refused = Landing::Terminated { event: Some(0x13) };
-        let set = Permitted { read: vec![at(0)], write: vec![refused, at(0)] };
+        let set = Permitted { of: None, read: vec![at(0)], write: vec![refused, at(0)] };
         let silent = seen(observe::Landing::Nowhere, &[]);
         assert!(!set.allows(&silent, &[]) && set.allows(&silent, QEMU));
     }
@@ -181,16 +189,16 @@ mod tests {
     #[test]
     fn an_address_outside_the_arena_does_not_show() {
         let outside = Landing::At(PhysAddr::new(ARENA_BASE + ARENA));
-        let set = Permitted { read: vec![outside], write: vec![outside, GONE] };
+        let set = Permitted { of: None, read: vec![outside], write: vec![outside, GONE] };
         assert!(set.allows(&seen(observe::Landing::Nowhere, &[]), &[]));
     }
 
     #[test]
     fn a_configuration_error_may_be_of_either_access() {
         let bad = Landing::Terminated { event: Some(0x04) };
-        let set = Permitted { read: vec![at(0)], write: vec![bad] };
+        let set = Permitted { of: None, read: vec![at(0)], write: vec![bad] };
         assert!(set.allows(&seen(observe::Landing::Nowhere, &[record(0x04, true)]), &[]));
-        let both = Permitted { read: vec![bad], write: vec![bad] };
+        let both = Permitted { of: None, read: vec![bad], write: vec![bad] };
         assert!(both.allows(&seen(observe::Landing::Nowhere, &[record(0x04, true); 2]), &[]));
         assert!(!both.allows(&seen(observe::Landing::Nowhere, &[record(0x04, true)]), &[]));
     }
