@@ -12,10 +12,10 @@ use std::io::Write;
 use std::time::Duration;
 
 const SEED: u64 = 0x5eed;
-/// About 30 s in a debug build on an idle computer.
+/// About 15 s in a debug build on an idle computer.
 const SEQUENCES: u64 = 100;
-/// What a busy one does not get done in this time is left out.
-const TIME: Duration = Duration::from_secs(50);
+/// A busy one gets this long.
+const TIME: Duration = Duration::from_secs(240);
 
 #[test]
 fn the_model_and_qemu_agree() {
@@ -29,7 +29,7 @@ fn the_model_and_qemu_agree() {
     let found: Vec<String> = report.found.iter().map(|found| found.first.to_string()).collect();
     assert!(found.is_empty(), "{}", found.join("\n"));
     let sequences = report.counts.sequences;
-    assert!(sequences >= 10 && report.counts.exact > 10 * sequences, "{}", report.counts);
+    assert!(sequences == SEQUENCES && report.counts.exact > 10 * sequences, "{}", report.counts);
 }
 
 /// A guest's page of 64 KiB on a host's pages of 4 KiB: seldom met by chance, and in the list of what is excused.

@@ -28,6 +28,12 @@
 //! aborts. Not modelled: Secure, Realm and Root state, VMSAv8-32 LPAE, VMSAv9-128, permission indirection and overlays,
 //! MPAM, DPT, ATS and PRI requests, ATOS, ECMDQ, memory attributes.
 //!
+//! Limits of the adversarial setting. It permits too little where: a word changed twice between two looks (the value in
+//! between is not known); a fetch aborts now and a copy may be cached; `CR2.E2H`, `STE.CONT` or `CD.TBI` changed; data
+//! pages, not tables, are freed too early. Whether a fault is recorded is no part of an outcome. It takes the replacement of
+//! a table by another one with the same translations for a break of the rules. A history of thousands of changes without an
+//! invalidation of everything makes it slow; more ways than it tries are a complaint.
+//!
 //! # One file, one idea
 //! [`layout`] positions; `regs`, `mmio` registers; `command`, `cmdq` commands; `config_cache`, `tlb`, `tlbi` caches and
 //! what commands drop; `stream`, `ste`, `context`, `cd` configuration; `geometry`, `walk1`, `walk2`, `perms`, `translate`
