@@ -309,7 +309,7 @@ impl<B: Bus> Model<B> {
             world.times = times.clone();
         }
         let before = self.take_stepped();
-        let found = self.walk_stage2(request, donor, ipa, need, site);
+        let found = self.walk_stage2(request, &donor.faulting_as(entry), ipa, need, site);
         self.only_at(&through);
         // Faults are not cached, but a table above one may be: a walk that faults at once is the transaction's own.
         if !self.take_stepped() && found.is_err() && donor.stage2_key() != entry.stage2_key() {
@@ -338,7 +338,8 @@ impl<B: Bus> Model<B> {
             world.times = donor.times.clone();
         }
         let asked = Tag { nested: donor.tag.nested, ..w.tag };
-        let walk = Walk { entry: &donor.entry, context: &donor.context, tag: donor.tag, asked, ..*w };
+        let entry = donor.entry.faulting_as(w.entry);
+        let walk = Walk { entry: &entry, context: &donor.context, tag: donor.tag, asked, ..*w };
         self.take_stepped();
         let found = self.walk_both(&walk);
         let cached = self.take_stepped() && donor.tag.serves(&walk.asked);

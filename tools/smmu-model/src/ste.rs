@@ -66,6 +66,15 @@ impl Ste {
         Policy { abort: true, record: self.flag(ste::S2R), stall: self.flag(ste::S2S) }
     }
 
+    /// This entry, with `own` deciding what a stage 2 fault does: that is never cached in a TLB (5.2 S2R, S2S).
+    pub(crate) fn faulting_as(&self, own: &Self) -> Self {
+        let mut words = self.0;
+        for field in [ste::S2R, ste::S2S] {
+            field.put(&mut words, own.get(field));
+        }
+        Self(words)
+    }
+
     /// S2HA in effect.
     pub(crate) fn s2_access_updates(&self) -> bool {
         self.flag(ste::S2HA)

@@ -207,3 +207,22 @@ fn memory_that_nothing_refers_to_may_be_freed() {
     let text = d.smmu.complaints().concat();
     assert!(text.contains(&format!("{CD:#x}")), "{text}");
 }
+
+#[test]
+fn a_fault_is_recorded_as_the_streams_own_entry_says() {
+    for seed in 1..30 {
+        let mut d = with(Atomicity::Bits64, seed);
+        map(&d.mem, S2_ROOT, VA, A, RW2);
+        d.attach(1, ste_s2(9));
+        // The same stage 2, and S2R is 0.
+        let mut silent = ste_s2(9);
+        silent[2] &= !(1 << 58);
+        d.attach(2, silent);
+        for (sid, recorded) in [(1, true), (2, false)] {
+            match d.smmu.dma(&access(sid, 2 * VA)) {
+                Outcome::Aborted(fault) => assert_eq!((fault.event, fault.recorded), (Some(0x10), recorded)),
+                passed => panic!("{passed:?}"),
+            }
+        }
+    }
+}
