@@ -16,12 +16,18 @@ pub struct Watched<'m> {
     machine: &'m dyn Machine,
     after_write: RefCell<Box<dyn FnMut(Write) + 'm>>,
     on_wait: RefCell<Box<dyn FnMut() + 'm>>,
+    publish_if: RefCell<Box<dyn FnMut() -> bool + 'm>>,
 }
 
 impl<'m> Watched<'m> {
     /// `machine`, and nobody told yet.
     pub fn new(machine: &'m dyn Machine) -> Self {
-        Self { machine, after_write: RefCell::new(Box::new(|_| {})), on_wait: RefCell::new(Box::new(|| {})) }
+        Self {
+            machine,
+            after_write: RefCell::new(Box::new(|_| {})),
+            on_wait: RefCell::new(Box::new(|| {})),
+            publish_if: RefCell::new(Box::new(|| true)),
+        }
     }
 
     /// Calls `call` after each register write has been made.
@@ -35,6 +41,13 @@ impl<'m> Watched<'m> {
     #[must_use]
     pub fn on_wait(self, call: impl FnMut() + 'm) -> Self {
         *self.on_wait.borrow_mut() = Box::new(call);
+        self
+    }
+
+    /// Makes a barrier only if `call` says so: for tests of what is noticed without.
+    #[must_use]
+    pub fn publish_if(self, call: impl FnMut() -> bool + 'm) -> Self {
+        *self.publish_if.borrow_mut() = Box::new(call);
         self
     }
 }
@@ -59,7 +72,8 @@ impl Mmio for Watched<'_> {
     }
 }
 
-// SAFETY: every call goes unchanged to the machine, whose promises these are.
+// SAFETY: every call goes unchanged to the machine, whose promises these are. A test that leaves a barrier out breaks that
+// of `publish`, on purpose and to no harm: the memory of these machines may be used in any order.
 unsafe impl Memory for Watched<'_> {
     fn allocate(&self, bytes: u64, align: u64) -> Result<Pages, AllocationError> {
         self.machine.allocate(bytes, align)
@@ -74,7 +88,9 @@ unsafe impl Memory for Watched<'_> {
     }
 
     fn publish(&self) {
-        self.machine.publish();
+        if (self.publish_if.borrow_mut())() {
+            self.machine.publish();
+        }
     }
 
     fn acquire(&self) {

@@ -198,14 +198,16 @@ impl<B: Bus> Model<B> {
     /// A barrier: all stores made so far have reached memory. Does nothing in the plain setting.
     pub fn barrier(&mut self) {
         // What came into reach since the last barrier is met as it was then.
-        self.look(false);
+        self.look();
         self.bus.settle();
-        self.look(true);
+        if let Some(adversary) = &mut self.adversary {
+            adversary.past.settle();
+        }
     }
 
     /// Two adjacent words are about to be stored as one. Does nothing in the plain setting.
     pub fn before_pair(&mut self) {
-        self.look(false);
+        self.look();
     }
 
     /// Two adjacent words at `at`, which is 16-byte aligned, have just been stored as one. Does nothing in the plain
@@ -236,7 +238,7 @@ impl<B: Bus> Model<B> {
     /// Memory has been given back to whoever hands it out. Complains if the SMMU may still read it: through a structure
     /// or a table that is cached, or that still says so. Does nothing in the plain setting.
     pub fn freed(&mut self, at: u64, bytes: u64) {
-        self.look(false);
+        self.look();
         self.reach_again();
         let Some(adversary) = &self.adversary else { return };
         let end = at.saturating_add(bytes);
@@ -249,10 +251,10 @@ impl<B: Bus> Model<B> {
     }
 
     /// Looks at memory, if the setting asks for it.
-    pub(crate) fn look(&mut self, barrier: bool) {
+    pub(crate) fn look(&mut self) {
         let (bus, adversary) = (&self.bus, &mut self.adversary);
         if let Some(adversary) = adversary {
-            let changed = adversary.past.look(bus, barrier);
+            let changed = adversary.past.look(bus);
             adversary.stale |= changed;
             self.reach();
         }
@@ -338,7 +340,7 @@ impl<B: Bus> Model<B> {
                 adversary.stale = true;
             }
         }
-        self.look(false);
+        self.look();
         let now = self.now();
         let mut outcomes: Vec<(Outcome, Vec<_>)> = Vec::new();
         for Way { result, times, path } in self.every_way(|model| model.translate(access)) {

@@ -79,7 +79,7 @@ impl<B: Bus> Model<B> {
             Command::StallTerm { sid } => self.stalls.retain(|s| s.0 != sid),
             Command::Sync { signal, msi_addr, msi_data } => {
                 // What is stored from now on was not there before.
-                self.look(false);
+                self.look();
                 if let Some(adversary) = &mut self.adversary {
                     adversary.complete();
                 }

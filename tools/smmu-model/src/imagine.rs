@@ -156,8 +156,10 @@ impl<B: Bus> Model<B> {
         let mut readable: Vec<(u64, Times)> = Vec::new();
         for version in &versions {
             let (times, found) = (version.times().and(&times), meaning(version.value));
+            if times.is_empty() {
+                continue;
+            }
             match readable.iter_mut().find(|(value, _)| *value == found) {
-                _ if times.is_empty() => {}
                 Some((_, all)) => *all = all.or(&times),
                 None => readable.push((found, times)),
             }

@@ -52,7 +52,7 @@ impl<B: Bus> Model<B> {
     }
 
     pub(crate) fn mmio_write(&mut self, at: u32, width: Width, value: u64) {
-        self.look(false);
+        self.look();
         let Some((spec, upper)) = self.route(at, width, "write") else { return };
         let old = self.regs.get(spec.offset);
         let (value, touched) = match (width, upper) {

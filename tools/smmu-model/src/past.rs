@@ -75,9 +75,8 @@ impl Past {
         first
     }
 
-    /// Looks at all watched memory. `barrier`: all stores made so far have reached memory. Returns whether anything
-    /// has changed since the last look.
-    pub(crate) fn look<B: Bus>(&mut self, bus: &B, barrier: bool) -> bool {
+    /// Looks at all watched memory. Returns whether anything has changed since the last look.
+    pub(crate) fn look<B: Bus>(&mut self, bus: &B) -> bool {
         let now = self.tick();
         let mut changed = false;
         for (at, line) in &mut self.lines {
@@ -99,22 +98,25 @@ impl Past {
             }
             line.now = found;
         }
-        if barrier {
-            for at in self.unsettled.drain(..) {
-                let Some(line) = self.lines.get_mut(&at) else { continue };
-                for (_, version) in line.earlier.iter_mut().filter(|(_, v)| v.until == Time::MAX) {
-                    version.until = now;
-                }
-            }
-        }
         self.before = now;
         changed
+    }
+
+    /// All stores that were seen so far have reached memory.
+    pub(crate) fn settle(&mut self) {
+        let now = self.pass(1);
+        for at in self.unsettled.drain(..) {
+            let Some(line) = self.lines.get_mut(&at) else { continue };
+            for (_, version) in line.earlier.iter_mut().filter(|(_, v)| v.until == Time::MAX) {
+                version.until = now;
+            }
+        }
     }
 
     /// A pair of words was stored as one: each reader sees both values or neither.
     pub(crate) fn look_at_pair<B: Bus>(&mut self, bus: &B, at: u64) -> bool {
         // The looks just before the store and just after it are one moment apart, and the store is no wider.
-        let changed = self.look(bus, false);
+        let changed = self.look(bus);
         let (line, now) = (at & !(LINE - 1), self.now);
         if let Some(line) = self.lines.get_mut(&line) {
             let first = ((at % LINE) / 8) as usize;
