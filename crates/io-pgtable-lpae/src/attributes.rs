@@ -44,7 +44,8 @@ pub struct Attributes {
     /// Memory type.
     pub memory: MemoryType,
     /// Shareability; `None` takes Inner for write-back memory, else Outer (which is what the architecture makes of
-    /// Non-cacheable and Device memory anyway, D8.6.2).
+    /// Non-cacheable and Device memory anyway, D8.6.2). Leaves of a table with `DS` have none: all of them have that of the
+    /// table walks ([`TableConfig::walk`]), and `None` takes it.
     pub shareability: Option<Shareability>,
     /// Stage 1 of a Secure stream: the output is in the Non-secure address space.
     pub non_secure: bool,
@@ -114,11 +115,20 @@ impl Attributes {
             return Err(AttributeError::NoAccess);
         }
         let dirty = self.write && config.update() >= HardwareUpdate::Dirty;
-        match config.stage() {
-            Stage::Ttb0 | Stage::Ttb1 if !self.read => Err(AttributeError::WriteOnlyAtStage1),
-            Stage::Stage2 if self.non_secure => Err(AttributeError::NonSecureAtStage2),
-            Stage::Ttb0 | Stage::Ttb1 => Ok(self.stage1(dirty)),
-            Stage::Stage2 => Ok(self.stage2(dirty, config.fwb())),
+        let bits = match config.stage() {
+            Stage::Ttb0 | Stage::Ttb1 if !self.read => return Err(AttributeError::WriteOnlyAtStage1),
+            Stage::Stage2 if self.non_secure => return Err(AttributeError::NonSecureAtStage2),
+            Stage::Ttb0 | Stage::Ttb1 => self.stage1(dirty),
+            Stage::Stage2 => self.stage2(dirty, config.fwb()),
+        };
+        if !config.ds() {
+            return Ok(bits);
+        }
+        match (self.shareability, config.walk().shareability) {
+            (Some(asked), walks) if asked != walks => {
+                Err(AttributeError::ShareabilityWithDs { asked, walks })
+            }
+            _ => Ok(bits & !Stage1Leaf::SH.mask()),
         }
     }
 
@@ -183,6 +193,9 @@ impl Attributes {
     /// crate does not write.
     #[must_use]
     pub fn decode(leaf: Leaf, config: &TableConfig) -> Option<Self> {
+        let shareability = |code| {
+            if config.ds() { Some(config.walk().shareability) } else { Shareability::from_code(code) }
+        };
         match leaf {
             Leaf::Stage1(leaf) => Some(Self {
                 read: true,
@@ -195,7 +208,7 @@ impl Attributes {
                     2 => MemoryType::DevicenGnRE,
                     _ => return None,
                 },
-                shareability: Some(Shareability::from_code(leaf.sh())?),
+                shareability: Some(shareability(leaf.sh())?),
                 non_secure: leaf.ns(),
             }),
             Leaf::Stage2(leaf) => Some(Self {
@@ -209,7 +222,7 @@ impl Attributes {
                     (0b0001, _) => MemoryType::DevicenGnRE,
                     _ => return None,
                 },
-                shareability: Some(Shareability::from_code(leaf.sh())?),
+                shareability: Some(shareability(leaf.sh())?),
                 non_secure: false,
             }),
         }
@@ -226,6 +239,13 @@ pub enum AttributeError {
     WriteOnlyAtStage1,
     /// Stage-2 leaves have no `NS` bit outside Realm state.
     NonSecureAtStage2,
+    /// Leaves of a table with `DS` have the shareability of its walks and no other.
+    ShareabilityWithDs {
+        /// What was asked for.
+        asked: Shareability,
+        /// What the walks have.
+        walks: Shareability,
+    },
 }
 
 impl fmt::Display for AttributeError {
@@ -237,6 +257,12 @@ impl fmt::Display for AttributeError {
             }
             Self::NonSecureAtStage2 => {
                 f.write_str("stage-2 leaves cannot choose the Non-secure address space")
+            }
+            Self::ShareabilityWithDs { asked, walks } => {
+                write!(
+                    f,
+                    "shareability {asked:?}: leaves of a table with DS have that of its walks, {walks:?}"
+                )
             }
         }
     }

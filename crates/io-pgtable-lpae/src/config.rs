@@ -1,7 +1,9 @@
 //! What a table is: everything that an SMMU has to agree with before it can walk it.
 
-use crate::descriptor::{address, address_bits};
-use crate::geometry::{Concatenation, Geometry};
+use crate::contiguous::group_log2;
+use crate::descriptor;
+use crate::format::by_format;
+use crate::geometry::{Concatenation, Geometry, block_levels};
 use crate::sizes::PageSizes;
 use core::fmt;
 use smmu_regs::vmsa::{Granule, HardwareUpdate, IovaRange, Level, LevelSet, WalkAttributes};
@@ -28,7 +30,11 @@ pub struct TableConfig {
     walk: WalkAttributes,
     fwb: bool,
     update: HardwareUpdate,
+    ds: bool,
+    /// With 64K pages, whether the SMMU has 52-bit outputs.
+    lpa: bool,
     leaf_levels: LevelSet,
+    contiguous: LevelSet,
 }
 
 impl TableConfig {
@@ -77,9 +83,12 @@ impl TableConfig {
     }
 
     const fn new(stage: Stage, geometry: Geometry, output: AddressSize) -> Result<Self, ConfigError> {
-        if output.bits() > Geometry::max_bits(geometry.granule()) {
-            return Err(ConfigError::Unsupported { granule: geometry.granule(), bits: output.bits() });
+        if output.bits() > Geometry::MAX_BITS {
+            return Err(ConfigError::Unsupported { bits: output.bits() });
         }
+        let granule = geometry.granule();
+        let ds = Geometry::needs_ds(granule, geometry.input_bits(), output);
+        let lpa = matches!(granule, Granule::Size64K) && output.bits() >= 52;
         Ok(Self {
             stage,
             geometry,
@@ -88,8 +97,75 @@ impl TableConfig {
             walk: WalkAttributes::COHERENT,
             fwb: false,
             update: HardwareUpdate::None,
-            leaf_levels: geometry.leaf_levels_for(output.bits()),
+            ds,
+            lpa,
+            leaf_levels: geometry.leaf_levels_of(block_levels(granule, lpa || ds)),
+            contiguous: LevelSet::EMPTY,
         })
+    }
+
+    /// The descriptors with `DS` where sizes alone do not ask for them: 4K pages then have 512G blocks, 16K pages 64G blocks,
+    /// and every leaf has the shareability of the table walks (tables D8-17, D8-27; needs `IDR5.DS`). Choose leaf levels
+    /// after it.
+    ///
+    /// # Errors
+    /// [`ConfigError::DsWith64K`].
+    pub const fn with_ds(mut self) -> Result<Self, ConfigError> {
+        if matches!(self.granule(), Granule::Size64K) {
+            return Err(ConfigError::DsWith64K);
+        }
+        self.ds = true;
+        self.leaf_levels = self.possible_leaf_levels();
+        Ok(self)
+    }
+
+    /// For SMMUs with 52-bit outputs (`IDR5.OAS`, `FEAT_LPA`), of which this table uses fewer: 64K pages then have 4T blocks
+    /// (table D8-36). Choose leaf levels after it.
+    ///
+    /// # Errors
+    /// [`ConfigError::LpaWithout64K`].
+    pub const fn with_lpa(mut self) -> Result<Self, ConfigError> {
+        if !matches!(self.granule(), Granule::Size64K) {
+            return Err(ConfigError::LpaWithout64K { granule: self.granule() });
+        }
+        self.lpa = true;
+        self.leaf_levels = self.possible_leaf_levels();
+        Ok(self)
+    }
+
+    /// `map` marks leaves as contiguous wherever a whole group of them maps a range aligned like one large leaf, at every
+    /// level that has the hint (D8.7.1): 16 leaves with 4K pages, 32 blocks or 128 pages with 16K, 32 with 64K. TLBs may
+    /// then keep the group as one entry. Part of a group cannot be unmapped, as part of a block cannot.
+    #[must_use]
+    pub const fn with_contiguous(mut self) -> Self {
+        self.contiguous = self.possible_contiguous_levels();
+        self
+    }
+
+    /// [`TableConfig::with_contiguous`] at some levels only.
+    ///
+    /// # Errors
+    /// [`ConfigError::ContiguousLevel`]: a level whose leaves have no contiguous groups.
+    pub fn with_contiguous_levels(mut self, levels: LevelSet) -> Result<Self, ConfigError> {
+        let possible = self.possible_contiguous_levels();
+        if let Some(level) = levels.iter().find(|level| !possible.contains(*level)) {
+            return Err(ConfigError::ContiguousLevel { granule: self.granule(), level });
+        }
+        self.contiguous = levels;
+        Ok(self)
+    }
+
+    const fn possible_contiguous_levels(&self) -> LevelSet {
+        let (granule, possible) = (self.granule(), self.possible_leaf_levels());
+        let mut levels = LevelSet::EMPTY;
+        let mut rest: &[Level] = &[Level::ONE, Level::TWO, Level::THREE];
+        while let [level, others @ ..] = rest {
+            if possible.contains(*level) && group_log2(granule, *level).is_some() {
+                levels = levels.with(*level);
+            }
+            rest = others;
+        }
+        levels
     }
 
     /// For SMMUs whose walks do not snoop the CPU's caches (`IDR0.COHACC` = 0): every store is cleaned to memory.
@@ -195,11 +271,24 @@ impl TableConfig {
         self.update
     }
 
-    /// Levels whose descriptors can be leaves in such a table: those of [`Geometry::leaf_levels`], and level 1 with 64K pages
-    /// and a 52-bit output (4T blocks, table D8-36).
+    /// Whether the descriptors are those with `DS`: 52-bit addresses with 4K and 16K pages, no shareability in leaves
+    /// (`CD.DS`, `STE.S2DS`).
+    #[must_use]
+    pub const fn ds(&self) -> bool {
+        self.ds
+    }
+
+    /// Levels at which `map` marks whole groups as contiguous.
+    #[must_use]
+    pub const fn contiguous_levels(&self) -> LevelSet {
+        self.contiguous
+    }
+
+    /// Levels whose descriptors can be leaves in such a table: those of [`Geometry::leaf_levels`]; level 1 with 64K pages where
+    /// the SMMU has 52-bit outputs (4T blocks, table D8-36); with `DS`, level 0 with 4K pages and level 1 with 16K.
     #[must_use]
     pub const fn possible_leaf_levels(&self) -> LevelSet {
-        self.geometry.leaf_levels_for(self.output.bits())
+        self.geometry.leaf_levels_of(block_levels(self.granule(), self.ds || self.lpa))
     }
 
     /// Levels at which `map` puts leaves.
@@ -208,14 +297,15 @@ impl TableConfig {
         self.leaf_levels
     }
 
-    /// The sizes of those leaves.
+    /// The sizes of those leaves, and of their contiguous groups.
     #[must_use]
     pub const fn page_sizes(&self) -> PageSizes {
         PageSizes::of_levels(self.granule(), self.leaf_levels)
+            .union(PageSizes::of_groups(self.granule(), self.contiguous.intersect(self.leaf_levels)))
     }
 
     /// An output address, or that of a table, as it stands in a descriptor of this table: in place, but for bits 51:48,
-    /// which 64K pages keep in bits 15:12.
+    /// which 64K pages keep in bits 15:12, and bits 51:50, which `DS` keeps in bits 9:8.
     ///
     /// # Errors
     /// It is not the address of a page, or beyond the output size.
@@ -227,21 +317,13 @@ impl TableConfig {
         if !output.contains(pa.get()) {
             return Err(OutputError::Outside { pa, output });
         }
-        Ok(match granule {
-            Granule::Size4K => address_bits::<12>(pa.get()),
-            Granule::Size16K => address_bits::<14>(pa.get()),
-            Granule::Size64K => address_bits::<16>(pa.get()),
-        })
+        Ok(by_format!(self, F => descriptor::address_bits::<F>(pa.get())))
     }
 
     /// The address in a descriptor of this table.
     #[must_use]
     pub const fn address(&self, descriptor: u64) -> PhysAddr {
-        let address = match self.granule() {
-            Granule::Size4K => address::<12>(descriptor),
-            Granule::Size16K => address::<14>(descriptor),
-            Granule::Size64K => address::<16>(descriptor),
-        };
+        let address = by_format!(self, F => descriptor::address::<F>(descriptor));
         PhysAddr::new(address.get() & !self.granule().bytes().wrapping_sub(1))
     }
 
@@ -306,12 +388,24 @@ pub enum ConfigError {
         /// The most that this crate has.
         most: u32,
     },
-    /// Sizes above 48 bits with 4K and 16K pages, and above 52 bits, need descriptors that this crate does not write yet.
+    /// Sizes above 52 bits need 128-bit descriptors, which this crate does not write.
     Unsupported {
-        /// The granule.
-        granule: Granule,
         /// The size asked for.
         bits: u32,
+    },
+    /// 64K pages have 52 bits without `DS`, and nothing else to gain by it.
+    DsWith64K,
+    /// Only 64K pages have more than `DS` gives where outputs have 52 bits.
+    LpaWithout64K {
+        /// The granule.
+        granule: Granule,
+    },
+    /// Leaves of this level have no contiguous groups in this table.
+    ContiguousLevel {
+        /// The granule.
+        granule: Granule,
+        /// The level.
+        level: Level,
     },
     /// A stage-2 input larger than the output: `S2T0SZ` below `64 - OAS` is illegal (IHI 0070 5.2).
     InputExceedsOutput {
@@ -340,9 +434,22 @@ impl fmt::Display for ConfigError {
             Self::InputBits { granule, input_bits, least, most } => {
                 write!(f, "{input_bits} input bits: tables of {granule} pages have {least} to {most}")
             }
-            Self::Unsupported { granule, bits } => {
-                let most = Geometry::max_bits(*granule);
-                write!(f, "{bits}-bit addresses with {granule} pages are not supported yet: at most {most}")
+            Self::Unsupported { bits } => {
+                write!(
+                    f,
+                    "{bits}-bit addresses need 128-bit descriptors: at most {} here",
+                    Geometry::MAX_BITS
+                )
+            }
+            Self::DsWith64K => f.write_str("DS changes nothing with 64K pages: they have 52 bits without it"),
+            Self::LpaWithout64K { granule } => {
+                write!(f, "52-bit outputs change nothing with {granule} pages but by DS")
+            }
+            Self::ContiguousLevel { granule, level } => {
+                write!(
+                    f,
+                    "leaves at level {level} with {granule} pages have no contiguous groups in this table"
+                )
             }
             Self::InputExceedsOutput { input_bits, output } => {
                 write!(f, "stage-2 input of {input_bits} bits is larger than the output of {output}")

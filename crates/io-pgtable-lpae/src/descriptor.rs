@@ -5,6 +5,7 @@
 //! points to.
 
 use crate::config::{Stage, TableConfig};
+use crate::format::Format;
 use smmu_regs::PhysAddr;
 use smmu_regs::bitfields;
 use smmu_regs::layout::Layout;
@@ -107,42 +108,32 @@ pub(crate) const TABLE_OR_PAGE: u64 = 3;
 /// Bits 1:0 of a block.
 pub(crate) const BLOCK: u64 = 1;
 
-const ADDRESS: u64 = TableDescriptor::ADDR.mask();
-
 /// Whether a descriptor above level 3 points to a table.
 #[inline]
 pub(crate) const fn is_table(word: u64) -> bool {
     word & TABLE_OR_PAGE == TABLE_OR_PAGE
 }
 
-/// log2 of the page size whose descriptors can hold 52-bit addresses without `DS`: bits 51:48 stand in bits 15:12, which
-/// page addresses leave free (tables D8-50 to D8-53). Below 52 bits they are zero, as those descriptor bits are.
-const SHIFT_64K: u32 = 16;
-const HIGH: u64 = 0xf000;
-const HIGH_SHIFT: u32 = 36;
-
 /// The address in a table descriptor or leaf: of the next table, or of the output.
 #[inline(always)]
-pub(crate) const fn address<const SHIFT: u32>(word: u64) -> PhysAddr {
-    if SHIFT == SHIFT_64K {
-        return PhysAddr::new(word & ADDRESS & !HIGH | (word & HIGH) << HIGH_SHIFT);
-    }
-    PhysAddr::new(word & ADDRESS)
+pub(crate) const fn address<F: Format>(word: u64) -> PhysAddr {
+    PhysAddr::new(word & F::IN_PLACE | (word & F::HIGH).wrapping_shl(F::HIGH_SHIFT))
 }
 
 /// `address`, which a descriptor can hold, as it stands in one.
 #[inline(always)]
-pub(crate) const fn address_bits<const SHIFT: u32>(address: u64) -> u64 {
-    if SHIFT == SHIFT_64K {
-        return address & ADDRESS & !HIGH | address >> HIGH_SHIFT & HIGH;
+pub(crate) const fn address_bits<F: Format>(address: u64) -> u64 {
+    if F::HIGH == 0 {
+        return address;
     }
-    address
+    address & F::IN_PLACE | address.wrapping_shr(F::HIGH_SHIFT) & F::HIGH
 }
 
 /// Whether consecutive addresses from `first` to `last` are consecutive in descriptors too.
 #[inline(always)]
-pub(crate) const fn is_straight<const SHIFT: u32>(first: u64, last: u64) -> bool {
-    SHIFT != SHIFT_64K || (first ^ last) >> (HIGH_SHIFT + 12) == 0
+pub(crate) const fn is_straight<F: Format>(first: u64, last: u64) -> bool {
+    let lowest = const { F::HIGH.trailing_zeros().wrapping_add(F::HIGH_SHIFT) };
+    F::HIGH == 0 || (first ^ last).wrapping_shr(lowest) == 0
 }
 
 /// Where the count is: bits 7:2, 11, 51 and 58:53, lowest first. They are IGNORED in table descriptors of both stages
@@ -197,8 +188,8 @@ impl Count {
 
 /// The descriptor of the table at `address` with `entries` non-zero entries.
 #[inline]
-pub(crate) const fn table<const SHIFT: u32>(address: PhysAddr, entries: usize) -> u64 {
-    address_bits::<SHIFT>(address.get()) | TABLE_OR_PAGE | Count::new(entries).0
+pub(crate) const fn table<F: Format>(address: PhysAddr, entries: usize) -> u64 {
+    address_bits::<F>(address.get()) | TABLE_OR_PAGE | Count::new(entries).0
 }
 
 /// A block or page descriptor, decoded for its stage.
@@ -234,17 +225,18 @@ impl Leaf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::{Pages4K, Pages4KDs, Pages16KDs, Pages64K};
 
     #[test]
     fn counts_hide_in_ignored_bits_and_nothing_else_moves() {
         let mut before = None;
         for entries in 0..=8192 {
-            let word = table::<12>(PhysAddr::new(0x1234_5678_9000), entries);
+            let word = table::<Pages4K>(PhysAddr::new(0x1234_5678_9000), entries);
             let count = Count::of(word);
             assert_eq!(count.get() as usize, entries);
             assert!(before < Some(count));
             before = Some(count);
-            assert_eq!(address::<12>(word), PhysAddr::new(0x1234_5678_9000));
+            assert_eq!(address::<Pages4K>(word), PhysAddr::new(0x1234_5678_9000));
             assert_eq!(word & !COUNT, 0x1234_5678_9003);
             assert_eq!(Count::ZERO.put(word), 0x1234_5678_9003);
             for more in [0, 1, 63, 64, 511, 4096] {
@@ -259,11 +251,25 @@ mod tests {
     fn high_bits_of_64k_tables_stand_below_the_page_and_beside_the_count() {
         for bit in 16..52 {
             let there = PhysAddr::new(1 << bit);
-            let word = table::<16>(there, 8192);
-            assert_eq!(address::<16>(word), there);
+            let word = table::<Pages64K>(there, 8192);
+            assert_eq!(address::<Pages64K>(word), there);
             assert_eq!(Count::of(word).get(), 8192);
             let lone = if bit < 48 { 1 << bit } else { 1 << (bit - 36) };
             assert_eq!(Count::ZERO.put(word), lone | 3);
+        }
+    }
+
+    #[test]
+    fn high_bits_with_ds_stand_where_shareability_was() {
+        for bit in 14..52 {
+            let there = PhysAddr::new(1 << bit);
+            let words = [table::<Pages4KDs>(there, 8192), table::<Pages16KDs>(there, 8192)];
+            let lone = if bit < 50 { 1 << bit } else { 1 << (bit - 42) };
+            for word in words {
+                assert_eq!(address::<Pages4KDs>(word), there);
+                assert_eq!(Count::of(word).get(), 8192);
+                assert_eq!(Count::ZERO.put(word), lone | 3);
+            }
         }
     }
 }

@@ -3,9 +3,14 @@
 //! A leaf with `DBM` is writable (`R_XZFQH`, `R_BRFGY`). Stage 1 has it dirty with `AP[2]` = 0 and clean with `AP[2]` = 1;
 //! stage 2 dirty with `S2AP[1]` = 1 and clean with `S2AP[1]` = 0. The SMMU makes a clean leaf dirty at any time, so it is
 //! made clean by compare-exchange, and only that: nothing that the SMMU has written is lost.
+//!
+//! The SMMU may keep the dirty state of a contiguous group in any one of its members (D8.5.5), so a group is dirty or clean
+//! as a whole.
 
 use crate::config::{Stage, TableConfig};
+use crate::contiguous::{CONTIGUOUS, group_log2};
 use crate::descriptor::{BLOCK, Stage1Leaf, Stage2Leaf, TABLE_OR_PAGE};
+use crate::format::Format;
 use crate::gather::Gather;
 use crate::walk::{Table, level, parts, shift};
 use core::fmt;
@@ -118,7 +123,7 @@ struct Search<'a> {
 
 /// Reports dirty leaves that touch `range`, and makes them clean where there is a gather. See
 /// [`PageTable::read_dirty`](crate::PageTable::read_dirty).
-pub(crate) fn dirty<M: Memory + ?Sized, const SHIFT: u32>(
+pub(crate) fn dirty<M: Memory + ?Sized, F: Format>(
     memory: &M,
     (config, root): (&TableConfig, PhysAddr),
     range: IovaRange,
@@ -137,41 +142,51 @@ pub(crate) fn dirty<M: Memory + ?Sized, const SHIFT: u32>(
     }
     let table = Table::at(memory, root, geometry.first_entries())?;
     let mut search = Search { config, state: State::of(config.stage()), gather, found };
-    search.table::<M, SHIFT>(memory, &table, geometry.start_level().above_pages(), range)?;
+    search.table::<M, F>(memory, &table, geometry.start_level().above_pages(), range)?;
     Ok(())
 }
 
 impl Search<'_> {
-    fn table<M: Memory + ?Sized, const SHIFT: u32>(
+    fn table<M: Memory + ?Sized, F: Format>(
         &mut self,
         memory: &M,
         table: &Table<'_>,
         above: u32,
         range: IovaRange,
     ) -> Result<(), MemoryError> {
-        let (here, shift) = (level(above), shift::<SHIFT>(above));
-        let low = 1u64.wrapping_shl(shift).wrapping_sub(1);
+        let (here, shift) = (level(above), shift::<F>(above));
+        let mut group_done = None;
         let entries = table.run(range.start(), range.last(), shift)?;
         for (part, entry) in parts(range.start(), range.last(), shift).zip(entries) {
-            match (entry.load() & TABLE_OR_PAGE, above) {
+            let word = entry.load();
+            match (word & TABLE_OR_PAGE, above) {
                 (TABLE_OR_PAGE, 0) | (BLOCK, 1..) => {}
                 (TABLE_OR_PAGE, _) => {
-                    let child = Table::below::<M, SHIFT>(memory, entry.load())?;
+                    let child = Table::below::<M, F>(memory, word)?;
                     if let Ok(inside) = IovaRange::new(part.start, part.last) {
-                        self.table::<M, SHIFT>(memory, &child, above.wrapping_sub(1), inside)?;
+                        self.table::<M, F>(memory, &child, above.wrapping_sub(1), inside)?;
                     }
                     continue;
                 }
                 _ => continue,
             }
-            if !self.state.take(entry, self.gather.is_some()) {
+            let group = group_log2(self.config.granule(), here).filter(|_| word & CONTIGUOUS != 0);
+            let low = 1u64.wrapping_shl(group.unwrap_or(shift)).wrapping_sub(1);
+            let (start, last) = (part.start & !low, part.start | low);
+            if group.is_some() && group_done.replace(start) == Some(start) {
                 continue;
             }
-            let (start, last) = (part.start & !low, part.start | low);
+            let mut dirty = false;
+            for member in table.run(start, last, shift)? {
+                dirty |= self.state.take(member, self.gather.is_some());
+            }
+            if !dirty {
+                continue;
+            }
             if let Some(gather) = &mut self.gather {
                 gather.leaves(LevelSet::only(here), start, last);
                 if !self.config.is_coherent() {
-                    table.clean(memory, part.start, part.start, shift);
+                    table.clean(memory, start, last, shift);
                 }
             }
             if let Ok(leaf) = IovaRange::new(start, last) {

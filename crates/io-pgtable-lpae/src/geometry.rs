@@ -35,20 +35,31 @@ impl Geometry {
         }
     }
 
-    /// Most input bits, and most output bits: 48, and 52 with 64K pages (`I_LRFQD`, `I_YZDPC`). 4K and 16K pages reach 52 bits
-    /// with `DS` descriptors, which this crate does not write yet.
+    /// Most input bits, and most output bits. Only 64-byte tables of 128-bit descriptors have more, which this crate does
+    /// not write.
+    pub const MAX_BITS: u32 = 52;
+
+    /// Most input bits, and most output bits, without `DS`: 48, and 52 with 64K pages (`I_LRFQD`, `I_VNNCG`, `I_YZDPC`). Above,
+    /// 4K and 16K pages have other descriptors, which need `IDR5.DS`.
     #[must_use]
-    pub const fn max_bits(granule: Granule) -> u32 {
+    pub const fn max_bits_without_ds(granule: Granule) -> u32 {
         match granule {
             Granule::Size4K | Granule::Size16K => 48,
             Granule::Size64K => 52,
         }
     }
 
+    /// Whether tables with these sizes have `DS` descriptors: 4K and 16K pages with more than 48 bits of either.
+    #[must_use]
+    pub const fn needs_ds(granule: Granule, input_bits: u32, output: AddressSize) -> bool {
+        let most = Self::max_bits_without_ds(granule);
+        input_bits > most || output.bits() > most
+    }
+
     /// Stage 1: the walk starts at the lowest level that resolves all bits (tables D8-18, D8-28, D8-37).
     ///
     /// # Errors
-    /// [`ConfigError::InputBits`], [`ConfigError::Unsupported`].
+    /// [`ConfigError::InputBits`].
     pub const fn stage1(granule: Granule, input_bits: u32) -> Result<Self, ConfigError> {
         match checked_input(granule, input_bits) {
             Ok(input_bits) => {
@@ -62,10 +73,10 @@ impl Geometry {
     ///
     /// The level above is out of reach, so that tables must be concatenated, where an SMMU that has just enough address
     /// bits does not implement it: level 0 with 4K pages below 44 bits, level 1 with 16K pages below 42 bits and with
-    /// 64K pages below 44 bits, level 0 with 16K pages always (`R_DXBSH`).
+    /// 64K pages below 44 bits, level 0 with 16K pages unless there is `DS` (`R_DXBSH`, table D8-30).
     ///
     /// # Errors
-    /// [`ConfigError::InputBits`], [`ConfigError::Unsupported`], [`ConfigError::InputExceedsOutput`].
+    /// [`ConfigError::InputBits`], [`ConfigError::InputExceedsOutput`].
     pub const fn stage2(
         granule: Granule,
         input_bits: u32,
@@ -83,7 +94,7 @@ impl Geometry {
         let required = match (granule, alone.number()) {
             (Granule::Size4K, 0) | (Granule::Size64K, 1) => output.bits() < 44,
             (Granule::Size16K, 1) => output.bits() < 42,
-            (Granule::Size16K, 0) => true,
+            (Granule::Size16K, 0) => !Self::needs_ds(granule, input_bits as u32, output),
             _ => false,
         };
         let needs_stt = matches!(granule, Granule::Size4K) && alone.number() == 2 && input_bits >= 25;
@@ -145,15 +156,15 @@ impl Geometry {
     }
 
     /// Levels whose descriptors can be leaves: pages, 2M and 1G with 4K pages, 32M with 16K, 512M with 64K (tables D8-17,
-    /// D8-27, D8-36), from the start level down. With 64K pages and 52-bit outputs there are 4T blocks too:
+    /// D8-27, D8-36), from the start level down. There are larger blocks with 64K pages and 52-bit outputs, and with `DS`:
     /// [`TableConfig::possible_leaf_levels`](crate::TableConfig::possible_leaf_levels).
     #[must_use]
     pub const fn leaf_levels(&self) -> LevelSet {
-        self.leaf_levels_for(48)
+        self.leaf_levels_of(block_levels(self.granule, false))
     }
 
-    pub(crate) const fn leaf_levels_for(&self, output_bits: u32) -> LevelSet {
-        let all = block_levels(self.granule, output_bits);
+    /// Those of `all` that this shape has.
+    pub(crate) const fn leaf_levels_of(&self, all: LevelSet) -> LevelSet {
         let mut levels = LevelSet::only(Level::THREE);
         if self.start_level.number() <= 2 {
             levels = levels.with(Level::TWO);
@@ -161,36 +172,35 @@ impl Geometry {
         if self.start_level.number() <= 1 && all.contains(Level::ONE) {
             levels = levels.with(Level::ONE);
         }
+        if self.start_level.number() <= 0 && all.contains(Level::ZERO) {
+            levels = levels.with(Level::ZERO);
+        }
         levels
     }
 }
 
-/// Levels whose descriptors can be leaves in some table of this granule with `output_bits` of output: 1G blocks with 4K
-/// pages, and 4T blocks with 64K pages where outputs have 52 bits (`FEAT_LPA`).
-pub(crate) const fn block_levels(granule: Granule, output_bits: u32) -> LevelSet {
+/// Levels whose descriptors can be leaves in some table of this granule: 1G blocks with 4K pages; with the `wide` format 4T
+/// blocks with 64K pages (`FEAT_LPA`), 512G and 64G blocks with 4K and 16K pages (`DS`; tables D8-17, D8-27, D8-36).
+pub(crate) const fn block_levels(granule: Granule, wide: bool) -> LevelSet {
     let levels = LevelSet::only(Level::THREE).with(Level::TWO);
     match granule {
-        Granule::Size4K => levels.with(Level::ONE),
-        Granule::Size64K if output_bits >= 52 => levels.with(Level::ONE),
-        Granule::Size16K | Granule::Size64K => levels,
+        Granule::Size4K if wide => levels.with(Level::ONE).with(Level::ZERO),
+        Granule::Size16K | Granule::Size64K if !wide => levels,
+        Granule::Size4K | Granule::Size16K | Granule::Size64K => levels.with(Level::ONE),
     }
 }
 
 const fn checked_input(granule: Granule, input_bits: u32) -> Result<u8, ConfigError> {
-    let (least, most) = (Geometry::min_input_bits(granule), Geometry::max_bits(granule));
-    if input_bits < least || input_bits > 52 {
+    let (least, most) = (Geometry::min_input_bits(granule), Geometry::MAX_BITS);
+    if input_bits < least || input_bits > most {
         return Err(ConfigError::InputBits { granule, input_bits, least, most });
-    }
-    if input_bits > most {
-        return Err(ConfigError::Unsupported { granule, bits: input_bits });
     }
     Ok(input_bits as u8)
 }
 
-/// The level from which one table resolves `input_bits`, which are more than the page offset and at most 48 (52 with 64K
-/// pages).
+/// The level from which one table resolves `input_bits`, which are more than the page offset and at most 52.
 const fn single(granule: Granule, input_bits: u32) -> Level {
-    let levels = [Level::THREE, Level::TWO, Level::ONE];
+    let levels = [Level::THREE, Level::TWO, Level::ONE, Level::ZERO];
     let mut rest: &[Level] = &levels;
     while let [level, others @ ..] = rest {
         if input_bits <= level.shift(granule).saturating_add(granule.bits_per_level()) {
@@ -198,5 +208,5 @@ const fn single(granule: Granule, input_bits: u32) -> Level {
         }
         rest = others;
     }
-    Level::ZERO
+    Level::MINUS_ONE
 }

@@ -49,9 +49,11 @@
 
 mod attributes;
 mod config;
+mod contiguous;
 mod descriptor;
 mod dirty;
 mod error;
+mod format;
 mod gather;
 mod geometry;
 mod map;

@@ -2,6 +2,7 @@
 
 use crate::config::TableConfig;
 use crate::error::MapError;
+use crate::format::Format;
 use crate::walk::{Table, entries};
 use smmu_regs::PhysAddr;
 use smmu_regs::platform::{Dword, Memory, MemoryError, Pages};
@@ -100,19 +101,19 @@ impl Reserve {
 
     /// The next table, all zero.
     #[inline]
-    pub(crate) fn take<'m, M: Memory + ?Sized, const SHIFT: u32>(
+    pub(crate) fn take<'m, M: Memory + ?Sized, F: Format>(
         &mut self,
         memory: &'m M,
     ) -> Result<Table<'m>, MapError> {
         let address = PhysAddr::new(self.head & !Self::SOME);
-        let table = Table::at(memory, address, entries::<SHIFT>())?;
+        let table = Table::at(memory, address, entries::<F>())?;
         match table.words().first() {
             Some(first) if self.head != 0 => {
                 self.head = first.load();
                 first.store(0);
                 Ok(table)
             }
-            _ => Err(MapError::Memory(MemoryError { address, words: entries::<SHIFT>() })),
+            _ => Err(MapError::Memory(MemoryError { address, words: entries::<F>() })),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Entries are stored one by one, whole and relaxed; there is never a read-modify-write in a loop. Chunks of eight let the
 //! compiler overlap what does not depend on each other.
 
+use crate::format::Format;
 use smmu_regs::platform::Dword;
 
 const CHUNK: usize = 8;
@@ -39,27 +40,27 @@ pub(crate) fn all_valid(words: &[Dword]) -> bool {
     fold(words, 1, |left, right| left & right) & 1 != 0
 }
 
-/// Stores `first` and what follows it in steps of a page of `1 << SHIFT` bytes.
+/// Stores `first` and what follows it in steps of a page of `1 << F::SHIFT` bytes.
 #[inline(always)]
-pub(crate) fn store<const SHIFT: u32>(words: &[Dword], first: u64) {
+pub(crate) fn store<F: Format>(words: &[Dword], first: u64) {
     if let [word] = words {
         return word.store(first);
     }
-    let step = const { 1u64 << SHIFT };
+    let step = const { 1u64 << F::SHIFT };
     let mut value = first;
     let mut chunks = words.chunks_exact(CHUNK);
     for chunk in &mut chunks {
         if let [a, b, c, d, e, f, g, h] = chunk {
             a.store(value);
             b.store(value.wrapping_add(step));
-            c.store(value.wrapping_add(const { 2 << SHIFT }));
-            d.store(value.wrapping_add(const { 3 << SHIFT }));
-            e.store(value.wrapping_add(const { 4 << SHIFT }));
-            f.store(value.wrapping_add(const { 5 << SHIFT }));
-            g.store(value.wrapping_add(const { 6 << SHIFT }));
-            h.store(value.wrapping_add(const { 7 << SHIFT }));
+            c.store(value.wrapping_add(const { 2 << F::SHIFT }));
+            d.store(value.wrapping_add(const { 3 << F::SHIFT }));
+            e.store(value.wrapping_add(const { 4 << F::SHIFT }));
+            f.store(value.wrapping_add(const { 5 << F::SHIFT }));
+            g.store(value.wrapping_add(const { 6 << F::SHIFT }));
+            h.store(value.wrapping_add(const { 7 << F::SHIFT }));
         }
-        value = value.wrapping_add(const { 8 << SHIFT });
+        value = value.wrapping_add(const { 8 << F::SHIFT });
     }
     for word in chunks.remainder() {
         word.store(value);

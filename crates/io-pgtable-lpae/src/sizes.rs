@@ -1,5 +1,6 @@
 //! Sizes of pages and blocks as a set: the bitmap that a driver and its callers speak of them in.
 
+use crate::contiguous::group_log2;
 use crate::geometry::block_levels;
 use core::fmt;
 use smmu_regs::AddressSize;
@@ -20,7 +21,7 @@ use smmu_regs::vmsa::{Granule, Level, LevelSet};
 pub struct PageSizes(u64);
 
 /// The levels that can have leaves in some table.
-const LEVELS: [Level; 3] = [Level::ONE, Level::TWO, Level::THREE];
+const LEVELS: [Level; 4] = [Level::ZERO, Level::ONE, Level::TWO, Level::THREE];
 
 impl PageSizes {
     /// The sizes of a bitmap.
@@ -49,14 +50,44 @@ impl PageSizes {
         Self(bitmap)
     }
 
+    /// The sizes of the contiguous groups of leaves at `levels` of tables with this granule (table D8-104).
+    #[must_use]
+    pub const fn of_groups(granule: Granule, levels: LevelSet) -> Self {
+        let mut bitmap = 0;
+        let mut rest: &[Level] = &LEVELS;
+        while let [level, others @ ..] = rest {
+            if let (true, Some(log2)) = (levels.contains(*level), group_log2(granule, *level)) {
+                bitmap |= 1u64.wrapping_shl(log2);
+            }
+            rest = others;
+        }
+        Self(bitmap)
+    }
+
     /// All sizes of leaves that tables with this granule and output can have (tables D8-17, D8-27, D8-36). A small table
     /// that starts below a block level lacks that level: see [`TableConfig::page_sizes`](crate::TableConfig::page_sizes).
     #[must_use]
     pub const fn of(granule: Granule, output: AddressSize) -> Self {
-        Self::of_levels(granule, block_levels(granule, output.bits()))
+        Self::of_levels(granule, block_levels(granule, output.bits() > 48))
     }
 
-    /// The levels whose descriptors cover one of these sizes, levels 1 to 3.
+    /// The levels whose contiguous groups have one of these sizes.
+    #[must_use]
+    pub const fn groups(self, granule: Granule) -> LevelSet {
+        let mut levels = LevelSet::EMPTY;
+        let mut rest: &[Level] = &LEVELS;
+        while let [level, others @ ..] = rest {
+            if let Some(log2) = group_log2(granule, *level) {
+                if self.0 & 1u64.wrapping_shl(log2) != 0 {
+                    levels = levels.with(*level);
+                }
+            }
+            rest = others;
+        }
+        levels
+    }
+
+    /// The levels whose descriptors cover one of these sizes, levels 0 to 3.
     #[must_use]
     pub const fn levels(self, granule: Granule) -> LevelSet {
         let mut levels = LevelSet::EMPTY;
@@ -74,6 +105,12 @@ impl PageSizes {
     #[must_use]
     pub const fn contains(self, bytes: u64) -> bool {
         bytes.is_power_of_two() && self.0 & bytes != 0
+    }
+
+    /// The sizes in either set.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     /// The sizes in both sets.
@@ -127,7 +164,7 @@ mod tests {
         assert_eq!(Granule::ALL.map(sizes), [0x4020_1000, 0x200_4000, 0x2001_0000]);
         assert_eq!(PageSizes::of(Granule::Size64K, AddressSize::Bits52).bitmap(), 0x400_2001_0000);
         for granule in Granule::ALL {
-            let levels = block_levels(granule, 52);
+            let levels = block_levels(granule, true);
             assert_eq!(PageSizes::of(granule, AddressSize::Bits52).levels(granule), levels);
             for level in levels.iter() {
                 let one = LevelSet::only(level);

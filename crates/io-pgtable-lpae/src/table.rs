@@ -4,12 +4,13 @@ use crate::attributes::{Attributes, MAIR};
 use crate::config::{Stage, TableConfig};
 use crate::dirty::{self, DirtyError};
 use crate::error::{MapError, UnmapError};
+use crate::format::by_format;
 use crate::gather::{FreedTables, Gather};
 use crate::map;
 use crate::translate::{self, TranslateError, Translation};
 use crate::unmap::{self, How, Unmapped};
 use crate::visit::{self, Entry, WalkError};
-use crate::walk::{Shape, Table, by_granule};
+use crate::walk::{Shape, Table};
 use core::fmt;
 use smmu_regs::platform::{AllocationError, Memory, Pages};
 use smmu_regs::receipt::Detached;
@@ -107,13 +108,13 @@ impl PageTable {
                     ps: config.output(),
                     walk: config.walk(),
                     update: config.update().flags(),
-                    ds: false,
+                    ds: config.ds(),
                     fwb: config.fwb(),
                 });
             }
         };
         let (ips, update) = (config.output(), config.update().flags());
-        Regime::Stage1(Stage1Regime { ttb0, ttb1, ips, mair: MAIR, update, ds: false })
+        Regime::Stage1(Stage1Regime { ttb0, ttb1, ips, mair: MAIR, update, ds: config.ds() })
     }
 
     /// Says what becomes of tables that an unmap empties.
@@ -153,7 +154,7 @@ impl PageTable {
         attributes: Attributes,
         largest: Level,
     ) -> Result<(), MapError> {
-        by_granule!(self.config.granule(), map::map(memory, self.parts(), range, pa, attributes, largest))
+        by_format!(self.config, F => map::map::<_, F>(memory, self.parts(), range, pa, attributes, largest))
     }
 
     /// Unmaps all of `range`, every page of which must be mapped.
@@ -196,7 +197,7 @@ impl PageTable {
         strict: bool,
     ) -> Result<Unmapped, UnmapError> {
         let how = How { strict, detach: self.empty_tables == EmptyTables::Detach };
-        by_granule!(self.config.granule(), unmap::unmap(memory, self.parts(), range, gather, how))
+        by_format!(self.config, F => unmap::unmap::<_, F>(memory, self.parts(), range, gather, how))
     }
 
     /// Walks to the leaf for `iova`, as the SMMU would.
@@ -209,7 +210,7 @@ impl PageTable {
         memory: &M,
         iova: u64,
     ) -> Result<Translation, TranslateError> {
-        by_granule!(self.config.granule(), translate::translate(memory, self.parts(), iova))
+        by_format!(self.config, F => translate::translate::<_, F>(memory, self.parts(), iova))
     }
 
     /// Shows `visitor` every valid descriptor that translates any of `range`, in the order of addresses, each table
@@ -224,7 +225,7 @@ impl PageTable {
         mut visitor: impl FnMut(Entry),
     ) -> Result<(), WalkError> {
         let (config, root) = (&self.config, self.root.base());
-        by_granule!(config.granule(), visit::walk(memory, config, root, range, &mut visitor))
+        by_format!(config, F => visit::walk::<_, F>(memory, config, root, range, &mut visitor))
     }
 
     /// Reports the leaves, whole, that touch `range` and that the SMMU has written through since they were mapped or last
@@ -239,7 +240,7 @@ impl PageTable {
         mut found: impl FnMut(IovaRange),
     ) -> Result<(), DirtyError> {
         let table = (&self.config, self.root.base());
-        by_granule!(self.config.granule(), dirty::dirty(memory, table, range, None, &mut found))
+        by_format!(self.config, F => dirty::dirty::<_, F>(memory, table, range, None, &mut found))
     }
 
     /// [`PageTable::read_dirty`], and makes what it reports clean.
@@ -258,7 +259,7 @@ impl PageTable {
         mut found: impl FnMut(IovaRange),
     ) -> Result<(), DirtyError> {
         let table = (&self.config, self.root.base());
-        by_granule!(self.config.granule(), dirty::dirty(memory, table, range, Some(gather), &mut found))
+        by_format!(self.config, F => dirty::dirty::<_, F>(memory, table, range, Some(gather), &mut found))
     }
 
     /// Takes the whole tree apart. The table must be out of every STE and CD; the pages come back when everything
@@ -269,7 +270,7 @@ impl PageTable {
         let mut freed = FreedTables::EMPTY;
         let (address, above) = (self.root.base(), geometry.start_level().above_pages());
         if let Ok(table) = Table::at(memory, address, geometry.first_entries()) {
-            by_granule!(self.config.granule(), unmap::dismantle(memory, &table, above, &mut freed));
+            by_format!(self.config, F => unmap::dismantle::<_, F>(memory, &table, above, &mut freed));
         }
         freed.push(memory, address, geometry.first_align().trailing_zeros());
         Detached::new(freed)

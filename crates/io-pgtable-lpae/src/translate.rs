@@ -2,6 +2,7 @@
 
 use crate::config::TableConfig;
 use crate::descriptor::{BLOCK, Leaf, TABLE_OR_PAGE, address};
+use crate::format::Format;
 use crate::walk::{Shape, Table, leaf_entry, level, shift};
 use core::fmt;
 use smmu_regs::PhysAddr;
@@ -71,7 +72,7 @@ impl core::error::Error for TranslateError {}
 
 /// Translates `iova`. See [`PageTable::translate`](crate::PageTable::translate).
 #[inline]
-pub(crate) fn translate<M: Memory + ?Sized, const SHIFT: u32>(
+pub(crate) fn translate<M: Memory + ?Sized, F: Format>(
     memory: &M,
     (config, shape, root): (&TableConfig, &Shape, PhysAddr),
     iova: u64,
@@ -80,17 +81,17 @@ pub(crate) fn translate<M: Memory + ?Sized, const SHIFT: u32>(
     if iova < input.start() || iova > input.last() {
         return Err(TranslateError::OutsideInput { iova, input });
     }
-    match leaf_entry::<M, SHIFT>(memory, shape, root, iova) {
+    match leaf_entry::<M, F>(memory, shape, root, iova) {
         Some(word) if word & TABLE_OR_PAGE == TABLE_OR_PAGE => {
-            Ok(translation::<SHIFT>(config, word, iova, (0, SHIFT)))
+            Ok(translation::<F>(config, word, iova, (0, F::SHIFT)))
         }
-        _ => walk::<M, SHIFT>(memory, config, root, iova),
+        _ => walk::<M, F>(memory, config, root, iova),
     }
 }
 
 /// Level by level: blocks, and whatever is wrong.
 #[inline(never)]
-fn walk<M: Memory + ?Sized, const SHIFT: u32>(
+fn walk<M: Memory + ?Sized, F: Format>(
     memory: &M,
     config: &TableConfig,
     root: PhysAddr,
@@ -100,12 +101,12 @@ fn walk<M: Memory + ?Sized, const SHIFT: u32>(
     let mut above = geometry.start_level().above_pages();
     let mut table = Table::at(memory, root, geometry.first_entries()).map_err(TranslateError::Memory)?;
     loop {
-        let (level, shift) = (level(above), shift::<SHIFT>(above));
+        let (level, shift) = (level(above), shift::<F>(above));
         let word = table.entry(iova, shift).map_err(TranslateError::Memory)?.load();
         match (word & TABLE_OR_PAGE, above) {
             (TABLE_OR_PAGE, 0) => {}
             (TABLE_OR_PAGE, _) => {
-                table = Table::below::<M, SHIFT>(memory, word).map_err(TranslateError::Memory)?;
+                table = Table::below::<M, F>(memory, word).map_err(TranslateError::Memory)?;
                 above = above.wrapping_sub(1);
                 continue;
             }
@@ -113,12 +114,12 @@ fn walk<M: Memory + ?Sized, const SHIFT: u32>(
             (BLOCK, _) => return Err(TranslateError::Reserved { iova, level, descriptor: word }),
             _ => return Err(TranslateError::NotMapped { iova, level }),
         }
-        return Ok(translation::<SHIFT>(config, word, iova, (above, shift)));
+        return Ok(translation::<F>(config, word, iova, (above, shift)));
     }
 }
 
 #[inline]
-fn translation<const SHIFT: u32>(
+fn translation<F: Format>(
     config: &TableConfig,
     word: u64,
     iova: u64,
@@ -126,6 +127,6 @@ fn translation<const SHIFT: u32>(
 ) -> Translation {
     let size = 1u64.wrapping_shl(shift);
     let low = size.wrapping_sub(1);
-    let pa = PhysAddr::new(address::<SHIFT>(word).get() & !low | iova & low);
+    let pa = PhysAddr::new(address::<F>(word).get() & !low | iova & low);
     Translation { pa, leaf: Leaf::new(word, config), level: level(above), size }
 }

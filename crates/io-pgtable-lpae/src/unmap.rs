@@ -5,8 +5,10 @@
 //! costs one store in the table above, and one in its own first word for the list of freed tables.
 
 use crate::config::TableConfig;
+use crate::contiguous::{CONTIGUOUS, cuts, group_log2};
 use crate::descriptor::{self, Count, is_table};
 use crate::error::UnmapError;
+use crate::format::Format;
 use crate::gather::{FreedTables, Gather};
 use crate::run;
 use crate::walk::{Link, Position, Shape, Table, entries, leaf_run, level, parts, shift};
@@ -31,15 +33,13 @@ pub(crate) struct How {
 }
 
 struct Request {
-    start: u64,
-    last: u64,
     how: How,
     coherent: bool,
 }
 
 /// Unmaps `range`. See [`PageTable::unmap`](crate::PageTable::unmap).
 #[inline]
-pub(crate) fn unmap<M: Memory + ?Sized, const SHIFT: u32>(
+pub(crate) fn unmap<M: Memory + ?Sized, F: Format>(
     memory: &M,
     (config, shape, root): (&TableConfig, &Shape, PhysAddr),
     range: IovaRange,
@@ -52,36 +52,36 @@ pub(crate) fn unmap<M: Memory + ?Sized, const SHIFT: u32>(
     }
     gather.belongs_to(root, config.granule()).map_err(|owner| UnmapError::ForeignGather { owner })?;
     let removed = if shape.is_one(start, last) {
-        unmap_run::<M, SHIFT, true>(memory, (config, shape, root), (start, last), how)
+        unmap_run::<M, F, true>(memory, (config, shape, root), (start, last), how)
     } else {
-        unmap_pages::<M, SHIFT>(memory, (config, shape, root), (start, last), how)
+        unmap_pages::<M, F>(memory, (config, shape, root), (start, last), how)
     };
     if let Some(removed) = removed {
         if removed != 0 {
             gather.leaves(LevelSet::only(level(0)), start, last);
         }
-        return Ok(Unmapped { bytes: (removed as u64).wrapping_shl(SHIFT) });
+        return Ok(Unmapped { bytes: (removed as u64).wrapping_shl(F::SHIFT) });
     }
-    unmap_tree::<M, SHIFT>(memory, config, root, range, gather, how)
+    unmap_tree::<M, F>(memory, config, root, range, gather, how)
 }
 
 /// Unmaps what one last-level table holds, and says how many pages that were. `None`, and nothing is changed, if there is
 /// none, if it may become empty and has to leave, or if a hole has to be reported.
 #[inline(always)]
-fn unmap_run<M: Memory + ?Sized, const SHIFT: u32, const ONE: bool>(
+fn unmap_run<M: Memory + ?Sized, F: Format, const ONE: bool>(
     memory: &M,
     (config, shape, root): (&TableConfig, &Shape, PhysAddr),
     (start, last): (u64, u64),
     how: How,
 ) -> Option<usize> {
-    let found = leaf_run::<M, SHIFT, ONE>(memory, shape, root, start, last)?;
+    let found = leaf_run::<M, F, ONE>(memory, shape, root, start, last)?;
     let used = Count::of(found.descriptor);
-    if how.detach && used <= Count::new(found.pages) {
+    if how.detach && used <= Count::new(found.pages) || cuts(found.run, shape.group_mask, start, last) {
         return None;
     }
     let mut removed = found.pages;
     if how.strict {
-        if (ONE || !is_full::<SHIFT>(found.descriptor)) && !run::all_valid(found.run) {
+        if (ONE || !is_full::<F>(found.descriptor)) && !run::all_valid(found.run) {
             return None;
         }
         run::zero(found.run);
@@ -97,13 +97,13 @@ fn unmap_run<M: Memory + ?Sized, const SHIFT: u32, const ONE: bool>(
 
 /// [`unmap_run`] for more than one page, apart so that its loops do not weigh on the single page.
 #[inline(never)]
-fn unmap_pages<M: Memory + ?Sized, const SHIFT: u32>(
+fn unmap_pages<M: Memory + ?Sized, F: Format>(
     memory: &M,
     table: (&TableConfig, &Shape, PhysAddr),
     range: (u64, u64),
     how: How,
 ) -> Option<usize> {
-    unmap_run::<M, SHIFT, false>(memory, table, range, how)
+    unmap_run::<M, F, false>(memory, table, range, how)
 }
 
 /// What is wrong with a range that the shape does not allow.
@@ -118,7 +118,7 @@ fn refuse(config: &TableConfig, range: IovaRange) -> UnmapError {
 
 /// The long way: whatever [`leaf_run`] does not find, and what empties tables.
 #[inline(never)]
-fn unmap_tree<M: Memory + ?Sized, const SHIFT: u32>(
+fn unmap_tree<M: Memory + ?Sized, F: Format>(
     memory: &M,
     config: &TableConfig,
     root: PhysAddr,
@@ -127,32 +127,36 @@ fn unmap_tree<M: Memory + ?Sized, const SHIFT: u32>(
     how: How,
 ) -> Result<Unmapped, UnmapError> {
     let (start, last) = (range.start(), range.last());
-    let request = Request { start, last, how, coherent: config.is_coherent() };
+    let request = Request { how, coherent: config.is_coherent() };
     let position = if how.detach {
-        Position::find::<M, SHIFT, true>(memory, config, root, start, last)?
+        Position::find::<M, F, true>(memory, config, root, start, last)?
     } else {
-        Position::find::<M, SHIFT, false>(memory, config, root, start, last)?
+        Position::find::<M, F, false>(memory, config, root, start, last)?
     };
     let (table, above) = (&position.table, position.above);
+    let groups = !config.contiguous_levels().is_empty();
+    if groups || !how.strict && above != 0 {
+        refuse_part::<M, F>(memory, config, table, above, (start, last), start)?;
+    }
     if how.strict {
-        let full = position.link_to(above).is_some_and(|link| is_full::<SHIFT>(link.entry.load()));
-        require::<M, SHIFT>(memory, table, above, (start, last), full)?;
-    } else if above != 0 {
-        refuse_part_of_block::<M, SHIFT>(memory, &request, table, above, start)?;
-        refuse_part_of_block::<M, SHIFT>(memory, &request, table, above, last)?;
+        let full = position.link_to(above).is_some_and(|link| is_full::<F>(link.entry.load()));
+        require::<M, F>(memory, table, above, (start, last), full)?;
+    }
+    if groups || !how.strict && above != 0 {
+        refuse_part::<M, F>(memory, config, table, above, (start, last), last)?;
     }
 
     let mut unmapped = Unmapped::default();
-    let removed = clear::<M, SHIFT>(memory, &request, table, above, (start, last), gather, &mut unmapped)?;
+    let removed = clear::<M, F>(memory, &request, table, above, (start, last), gather, &mut unmapped)?;
     if removed != 0 {
-        uncount::<M, SHIFT>(memory, &request, &position, removed, gather);
+        uncount::<M, F>(memory, &request, &position, removed, gather);
     }
     Ok(unmapped)
 }
 
 #[inline]
-fn is_full<const SHIFT: u32>(descriptor: u64) -> bool {
-    Count::of(descriptor) == const { Count::new(entries::<SHIFT>()) }
+fn is_full<F: Format>(descriptor: u64) -> bool {
+    Count::of(descriptor) == const { Count::new(entries::<F>()) }
 }
 
 /// The addresses that the entry for `iova` covers.
@@ -168,14 +172,14 @@ fn part_of_block(iova: u64, shift: u32) -> UnmapError {
 }
 
 /// Requires that all of `start..=last` is mapped, by leaves that lie in it entirely. `full`: the table has no holes.
-fn require<M: Memory + ?Sized, const SHIFT: u32>(
+fn require<M: Memory + ?Sized, F: Format>(
     memory: &M,
     table: &Table<'_>,
     above: u32,
     (start, last): (u64, u64),
     full: bool,
 ) -> Result<(), UnmapError> {
-    let shift = shift::<SHIFT>(above);
+    let shift = shift::<F>(above);
     let entries = table.run(start, last, shift)?;
     if above == 0 {
         if full || run::all_valid(entries) {
@@ -190,12 +194,12 @@ fn require<M: Memory + ?Sized, const SHIFT: u32>(
             return Err(UnmapError::NotMapped { iova: part.start });
         }
         if is_table(word) {
-            let full = is_full::<SHIFT>(word);
+            let full = is_full::<F>(word);
             if above == 1 && full {
                 continue;
             }
-            let child = Table::below::<M, SHIFT>(memory, word)?;
-            require::<M, SHIFT>(memory, &child, above.wrapping_sub(1), (part.start, part.last), full)?;
+            let child = Table::below::<M, F>(memory, word)?;
+            require::<M, F>(memory, &child, above.wrapping_sub(1), (part.start, part.last), full)?;
         } else if !part.whole {
             return Err(part_of_block(part.start, shift));
         }
@@ -203,33 +207,36 @@ fn require<M: Memory + ?Sized, const SHIFT: u32>(
     Ok(())
 }
 
-/// Refuses a block that covers `iova`, one end of the range, and reaches beyond the range.
-fn refuse_part_of_block<M: Memory + ?Sized, const SHIFT: u32>(
+/// Refuses a leaf, or a contiguous group of leaves, that has `iova`, one end of the range, and reaches beyond the range.
+fn refuse_part<M: Memory + ?Sized, F: Format>(
     memory: &M,
-    request: &Request,
+    config: &TableConfig,
     table: &Table<'_>,
     above: u32,
+    (start, last): (u64, u64),
     iova: u64,
 ) -> Result<(), UnmapError> {
     let (mut table, mut above) = (*table, above);
-    while above != 0 {
-        let shift = shift::<SHIFT>(above);
+    loop {
+        let shift = shift::<F>(above);
         let word = table.entry(iova, shift)?.load();
-        let (base, top) = covered(iova, shift);
-        if word == 0 || request.start <= base && top <= request.last {
+        let group = group_log2(config.granule(), level(above)).filter(|_| word & CONTIGUOUS != 0);
+        let is_leaf = above == 0 || !is_table(word);
+        let log2 = if is_leaf { group.unwrap_or(shift) } else { shift };
+        let (base, top) = covered(iova, log2);
+        if word == 0 || start <= base && top <= last {
             return Ok(());
         }
-        if !is_table(word) {
-            return Err(part_of_block(base.max(request.start), shift));
+        if is_leaf {
+            return Err(part_of_block(base.max(start), log2));
         }
-        table = Table::below::<M, SHIFT>(memory, word)?;
+        table = Table::below::<M, F>(memory, word)?;
         above = above.wrapping_sub(1);
     }
-    Ok(())
 }
 
 /// Takes out what is mapped in `start..=last`; says how many entries of `table` became empty.
-fn clear<M: Memory + ?Sized, const SHIFT: u32>(
+fn clear<M: Memory + ?Sized, F: Format>(
     memory: &M,
     request: &Request,
     table: &Table<'_>,
@@ -238,7 +245,7 @@ fn clear<M: Memory + ?Sized, const SHIFT: u32>(
     gather: &mut Gather,
     unmapped: &mut Unmapped,
 ) -> Result<usize, UnmapError> {
-    let shift = shift::<SHIFT>(above);
+    let shift = shift::<F>(above);
     let here = LevelSet::only(level(above));
     let entries = table.run(start, last, shift)?;
     let mut removed = 0usize;
@@ -250,7 +257,7 @@ fn clear<M: Memory + ?Sized, const SHIFT: u32>(
             removed = run::take(entries);
         }
         if removed != 0 {
-            unmapped.bytes = unmapped.bytes.saturating_add((removed as u64).wrapping_shl(SHIFT));
+            unmapped.bytes = unmapped.bytes.saturating_add((removed as u64).wrapping_shl(F::SHIFT));
             gather.leaves(here, start, last);
         }
     } else {
@@ -267,19 +274,19 @@ fn clear<M: Memory + ?Sized, const SHIFT: u32>(
             } else if part.whole && request.how.detach {
                 entry.store(0);
                 let below = above.wrapping_sub(1);
-                detach::<M, SHIFT>(memory, word, below, part.start, gather, unmapped);
-                gather.table(memory, here, (descriptor::address::<SHIFT>(word), SHIFT));
+                detach::<M, F>(memory, word, below, part.start, gather, unmapped);
+                gather.table(memory, here, (descriptor::address::<F>(word), F::SHIFT));
             } else {
-                let child = Table::below::<M, SHIFT>(memory, word)?;
+                let child = Table::below::<M, F>(memory, word)?;
                 let below = above.wrapping_sub(1);
-                let gone = clear::<M, SHIFT>(memory, request, &child, below, inside, gather, unmapped)?;
+                let gone = clear::<M, F>(memory, request, &child, below, inside, gather, unmapped)?;
                 let left = Count::of(word).minus(Count::new(gone));
                 if left != Count::ZERO || gone == 0 || !request.how.detach {
                     entry.store(left.put(word));
                     continue;
                 }
                 entry.store(0);
-                gather.table(memory, here, (child.address(), SHIFT));
+                gather.table(memory, here, (child.address(), F::SHIFT));
             }
             removed = removed.wrapping_add(1);
         }
@@ -292,7 +299,7 @@ fn clear<M: Memory + ?Sized, const SHIFT: u32>(
 
 /// The table that `descriptor` pointed to leaves with all that is below: counts its leaves and gathers the tables below
 /// it. Entries stay as they are (see `gather`).
-fn detach<M: Memory + ?Sized, const SHIFT: u32>(
+fn detach<M: Memory + ?Sized, F: Format>(
     memory: &M,
     descriptor: u64,
     above: u32,
@@ -300,20 +307,20 @@ fn detach<M: Memory + ?Sized, const SHIFT: u32>(
     gather: &mut Gather,
     unmapped: &mut Unmapped,
 ) {
-    let shift = shift::<SHIFT>(above);
+    let shift = shift::<F>(above);
     let here = LevelSet::only(level(above));
     let present = Count::of(descriptor).get();
-    let (_, top) = covered(base, crate::walk::shift::<SHIFT>(above.wrapping_add(1)));
+    let (_, top) = covered(base, crate::walk::shift::<F>(above.wrapping_add(1)));
     if present == 0 {
         gather.touch(base, top);
         return;
     }
     if above == 0 {
-        unmapped.bytes = unmapped.bytes.saturating_add(u64::from(present).wrapping_shl(SHIFT));
+        unmapped.bytes = unmapped.bytes.saturating_add(u64::from(present).wrapping_shl(F::SHIFT));
         gather.leaves(here, base, top);
         return;
     }
-    let Ok(table) = Table::below::<M, SHIFT>(memory, descriptor) else {
+    let Ok(table) = Table::below::<M, F>(memory, descriptor) else {
         // it is counted as unreachable where its descriptor is gathered
         gather.touch(base, top);
         return;
@@ -326,8 +333,8 @@ fn detach<M: Memory + ?Sized, const SHIFT: u32>(
             continue;
         }
         if is_table(word) {
-            detach::<M, SHIFT>(memory, word, above.wrapping_sub(1), start, gather, unmapped);
-            gather.table(memory, here, (descriptor::address::<SHIFT>(word), SHIFT));
+            detach::<M, F>(memory, word, above.wrapping_sub(1), start, gather, unmapped);
+            gather.table(memory, here, (descriptor::address::<F>(word), F::SHIFT));
         } else {
             unmapped.bytes = unmapped.bytes.saturating_add(1u64.wrapping_shl(shift));
             gather.leaves(here, inside.0, inside.1);
@@ -338,7 +345,7 @@ fn detach<M: Memory + ?Sized, const SHIFT: u32>(
 /// `removed` entries of the table at `position` became empty: keeps the counts above it, and takes out tables that have
 /// become empty by it.
 #[inline]
-fn uncount<M: Memory + ?Sized, const SHIFT: u32>(
+fn uncount<M: Memory + ?Sized, F: Format>(
     memory: &M,
     request: &Request,
     position: &Position<'_>,
@@ -360,13 +367,13 @@ fn uncount<M: Memory + ?Sized, const SHIFT: u32>(
         }
         above = above.wrapping_add(1);
         let here = LevelSet::only(level(above));
-        gather.table(memory, here, (descriptor::address::<SHIFT>(word), SHIFT));
+        gather.table(memory, here, (descriptor::address::<F>(word), F::SHIFT));
         removed = 1;
     }
 }
 
 /// Gathers the tables below the first one, for good.
-pub(crate) fn dismantle<M: Memory + ?Sized, const SHIFT: u32>(
+pub(crate) fn dismantle<M: Memory + ?Sized, F: Format>(
     memory: &M,
     table: &Table<'_>,
     above: u32,
@@ -382,10 +389,10 @@ pub(crate) fn dismantle<M: Memory + ?Sized, const SHIFT: u32>(
             continue;
         }
         if below != 0 {
-            if let Ok(child) = Table::below::<M, SHIFT>(memory, word) {
-                dismantle::<M, SHIFT>(memory, &child, below, freed);
+            if let Ok(child) = Table::below::<M, F>(memory, word) {
+                dismantle::<M, F>(memory, &child, below, freed);
             }
         }
-        freed.push(memory, descriptor::address::<SHIFT>(word), SHIFT);
+        freed.push(memory, descriptor::address::<F>(word), F::SHIFT);
     }
 }

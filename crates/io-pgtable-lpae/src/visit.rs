@@ -2,6 +2,7 @@
 
 use crate::config::TableConfig;
 use crate::descriptor::{self, BLOCK, Leaf, TABLE_OR_PAGE};
+use crate::format::Format;
 use crate::walk::{Table, entry_address, level, parts, shift};
 use core::fmt;
 use smmu_regs::PhysAddr;
@@ -77,7 +78,7 @@ impl From<MemoryError> for WalkError {
 }
 
 /// Visits what translates any of `range`. See [`PageTable::walk`](crate::PageTable::walk).
-pub(crate) fn walk<M: Memory + ?Sized, const SHIFT: u32>(
+pub(crate) fn walk<M: Memory + ?Sized, F: Format>(
     memory: &M,
     config: &TableConfig,
     root: PhysAddr,
@@ -90,11 +91,11 @@ pub(crate) fn walk<M: Memory + ?Sized, const SHIFT: u32>(
     }
     let table = Table::at(memory, root, geometry.first_entries())?;
     let above = geometry.start_level().above_pages();
-    visit::<M, SHIFT>(memory, config, &table, above, range, visitor)?;
+    visit::<M, F>(memory, config, &table, above, range, visitor)?;
     Ok(())
 }
 
-fn visit<M: Memory + ?Sized, const SHIFT: u32>(
+fn visit<M: Memory + ?Sized, F: Format>(
     memory: &M,
     config: &TableConfig,
     table: &Table<'_>,
@@ -102,7 +103,7 @@ fn visit<M: Memory + ?Sized, const SHIFT: u32>(
     range: IovaRange,
     visitor: &mut dyn FnMut(Entry),
 ) -> Result<(), MemoryError> {
-    let (level, shift) = (level(above), shift::<SHIFT>(above));
+    let (level, shift) = (level(above), shift::<F>(above));
     let low = 1u64.wrapping_shl(shift).wrapping_sub(1);
     let entries = table.run(range.start(), range.last(), shift)?;
     for (part, entry) in parts(range.start(), range.last(), shift).zip(entries) {
@@ -110,7 +111,7 @@ fn visit<M: Memory + ?Sized, const SHIFT: u32>(
         if descriptor & 1 == 0 {
             continue;
         }
-        let address = descriptor::address::<SHIFT>(descriptor);
+        let address = descriptor::address::<F>(descriptor);
         let pa = PhysAddr::new(address.get() & !low);
         let leaf = || Target::Leaf { leaf: Leaf::new(descriptor, config), pa };
         let target = match (descriptor & TABLE_OR_PAGE, above) {
@@ -123,8 +124,8 @@ fn visit<M: Memory + ?Sized, const SHIFT: u32>(
         let whole = IovaRange::new(part.start & !low, part.start | low).unwrap_or(IovaRange::ALL);
         visitor(Entry { range: whole, level, at, descriptor, target });
         if let (Target::Table { .. }, Ok(below)) = (target, IovaRange::new(part.start, part.last)) {
-            let child = Table::below::<M, SHIFT>(memory, descriptor)?;
-            visit::<M, SHIFT>(memory, config, &child, above.wrapping_sub(1), below, visitor)?;
+            let child = Table::below::<M, F>(memory, descriptor)?;
+            visit::<M, F>(memory, config, &child, above.wrapping_sub(1), below, visitor)?;
         }
     }
     Ok(())

@@ -1,36 +1,26 @@
 //! Moving about in the tree: one borrowed table, and the way from the root to it.
 //!
-//! Functions here and in `map` and `unmap` are compiled once for each granule (`SHIFT` is log2 of the page size), so that
-//! shifts are constants. A level is counted as levels above the pages: 0 is level 3.
+//! Functions here and in `map` and `unmap` are compiled once for each [`Format`], so that shifts are constants. A level is
+//! counted as levels above the pages: 0 is level 3.
 
 use crate::config::TableConfig;
+use crate::contiguous::group_mask;
 use crate::descriptor::{self, is_table};
+use crate::format::Format;
 use smmu_regs::PhysAddr;
 use smmu_regs::platform::{Dword, Memory, MemoryError};
 use smmu_regs::vmsa::{IovaRange, Level};
 
-/// Calls `$module::$function::<_, SHIFT>` for the granule.
-macro_rules! by_granule {
-    ($granule:expr, $module:ident :: $function:ident($($argument:expr),* $(,)?)) => {
-        match $granule {
-            smmu_regs::vmsa::Granule::Size4K => $module::$function::<_, 12>($($argument),*),
-            smmu_regs::vmsa::Granule::Size16K => $module::$function::<_, 14>($($argument),*),
-            smmu_regs::vmsa::Granule::Size64K => $module::$function::<_, 16>($($argument),*),
-        }
-    };
-}
-pub(crate) use by_granule;
-
 /// Descriptors in a table.
 #[inline]
-pub(crate) const fn entries<const SHIFT: u32>() -> usize {
-    1usize.wrapping_shl(SHIFT.wrapping_sub(3))
+pub(crate) const fn entries<F: Format>() -> usize {
+    1usize.wrapping_shl(F::SHIFT.wrapping_sub(3))
 }
 
 /// log2 of the bytes that one descriptor covers.
 #[inline]
-pub(crate) const fn shift<const SHIFT: u32>(above: u32) -> u32 {
-    SHIFT.wrapping_add(SHIFT.wrapping_sub(3).wrapping_mul(above))
+pub(crate) const fn shift<F: Format>(above: u32) -> u32 {
+    F::SHIFT.wrapping_add(F::SHIFT.wrapping_sub(3).wrapping_mul(above))
 }
 
 /// The level that lies `above` levels above the pages.
@@ -65,11 +55,11 @@ impl<'m> Table<'m> {
 
     /// The table that a table descriptor points to.
     #[inline]
-    pub(crate) fn below<M: Memory + ?Sized, const SHIFT: u32>(
+    pub(crate) fn below<M: Memory + ?Sized, F: Format>(
         memory: &'m M,
         descriptor: u64,
     ) -> Result<Self, MemoryError> {
-        Self::at(memory, descriptor::address::<SHIFT>(descriptor), entries::<SHIFT>())
+        Self::at(memory, descriptor::address::<F>(descriptor), entries::<F>())
     }
 
     #[inline]
@@ -147,6 +137,8 @@ pub(crate) struct Shape {
     input: IovaRange,
     /// Last output address.
     output_last: u64,
+    /// Bytes of a contiguous group of pages, less 1; 0 if there are none.
+    pub(crate) group_mask: u64,
 }
 
 impl Shape {
@@ -158,6 +150,7 @@ impl Shape {
             page_mask: config.granule().bytes().wrapping_sub(1),
             input: config.input(),
             output_last: 1u64.wrapping_shl(config.output().bits()).wrapping_sub(1),
+            group_mask: group_mask(config, Level::THREE),
         }
     }
 
@@ -198,31 +191,31 @@ struct Way {
 
 impl Way {
     #[inline(always)]
-    fn entry<const SHIFT: u32>(&self, iova: u64, above: u32) -> PhysAddr {
-        entry_address(self.table, iova.wrapping_shr(shift::<SHIFT>(above)) & self.mask)
+    fn entry<F: Format>(&self, iova: u64, above: u32) -> PhysAddr {
+        entry_address(self.table, iova.wrapping_shr(shift::<F>(above)) & self.mask)
     }
 
     /// Reads the entry `above` levels above the pages and follows it; `None` if it does not point to a table.
     #[inline(always)]
-    fn down<'m, M: Memory + ?Sized, const SHIFT: u32>(
+    fn down<'m, M: Memory + ?Sized, F: Format>(
         &mut self,
         memory: &'m M,
         iova: u64,
         above: u32,
     ) -> Option<(&'m Dword, u64)> {
-        let Ok([entry]) = memory.words(self.entry::<SHIFT>(iova, above), 1) else { return None };
+        let Ok([entry]) = memory.words(self.entry::<F>(iova, above), 1) else { return None };
         let word = entry.load();
         if !is_table(word) {
             return None;
         }
-        self.table = descriptor::address::<SHIFT>(word);
-        self.mask = (entries::<SHIFT>() as u64).wrapping_sub(1);
+        self.table = descriptor::address::<F>(word);
+        self.mask = (entries::<F>() as u64).wrapping_sub(1);
         Some((entry, word))
     }
 
     /// From the first table to the last-level table for `iova`, and the descriptor that points to that.
     #[inline(always)]
-    fn to_leaves<'m, M: Memory + ?Sized, const SHIFT: u32>(
+    fn to_leaves<'m, M: Memory + ?Sized, F: Format>(
         memory: &'m M,
         shape: &Shape,
         root: PhysAddr,
@@ -231,28 +224,33 @@ impl Way {
         let mut way = Self { table: root, mask: shape.first_mask };
         match shape.above {
             1 => {}
-            2 => _ = way.down::<M, SHIFT>(memory, iova, 2)?,
+            2 => _ = way.down::<M, F>(memory, iova, 2)?,
             3 => {
-                way.down::<M, SHIFT>(memory, iova, 3)?;
-                way.down::<M, SHIFT>(memory, iova, 2)?;
+                way.down::<M, F>(memory, iova, 3)?;
+                way.down::<M, F>(memory, iova, 2)?;
+            }
+            4 => {
+                way.down::<M, F>(memory, iova, 4)?;
+                way.down::<M, F>(memory, iova, 3)?;
+                way.down::<M, F>(memory, iova, 2)?;
             }
             _ => return None,
         }
-        let (link, descriptor) = way.down::<M, SHIFT>(memory, iova, 1)?;
+        let (link, descriptor) = way.down::<M, F>(memory, iova, 1)?;
         Some((way, link, descriptor))
     }
 }
 
 /// The last-level entry for `iova`, if there is a last-level table.
 #[inline(always)]
-pub(crate) fn leaf_entry<M: Memory + ?Sized, const SHIFT: u32>(
+pub(crate) fn leaf_entry<M: Memory + ?Sized, F: Format>(
     memory: &M,
     shape: &Shape,
     root: PhysAddr,
     iova: u64,
 ) -> Option<u64> {
-    let (way, ..) = Way::to_leaves::<M, SHIFT>(memory, shape, root, iova)?;
-    let Ok([entry]) = memory.words(way.entry::<SHIFT>(iova, 0), 1) else { return None };
+    let (way, ..) = Way::to_leaves::<M, F>(memory, shape, root, iova)?;
+    let Ok([entry]) = memory.words(way.entry::<F>(iova, 0), 1) else { return None };
     Some(entry.load())
 }
 
@@ -272,19 +270,20 @@ pub(crate) struct LeafRun<'m> {
 /// way, which will also find out what is wrong, if anything is. `ONE`: the range is one page, which lets the compiler drop
 /// all loops.
 #[inline(always)]
-pub(crate) fn leaf_run<'m, M: Memory + ?Sized, const SHIFT: u32, const ONE: bool>(
+pub(crate) fn leaf_run<'m, M: Memory + ?Sized, F: Format, const ONE: bool>(
     memory: &'m M,
     shape: &Shape,
     root: PhysAddr,
     start: u64,
     last: u64,
 ) -> Option<LeafRun<'m>> {
-    if (start ^ last).wrapping_shr(shift::<SHIFT>(1)) != 0 {
+    if (start ^ last).wrapping_shr(shift::<F>(1)) != 0 {
         return None;
     }
-    let (way, link, descriptor) = Way::to_leaves::<M, SHIFT>(memory, shape, root, start)?;
-    let address = way.entry::<SHIFT>(start, 0);
-    let pages = if ONE { 1 } else { last.wrapping_sub(start).wrapping_shr(SHIFT).wrapping_add(1) as usize };
+    let (way, link, descriptor) = Way::to_leaves::<M, F>(memory, shape, root, start)?;
+    let address = way.entry::<F>(start, 0);
+    let pages =
+        if ONE { 1 } else { last.wrapping_sub(start).wrapping_shr(F::SHIFT).wrapping_add(1) as usize };
     let run = memory.words(address, pages).ok().filter(|run| run.len() == pages)?;
     Some(LeafRun { run, pages, address, link, descriptor })
 }
@@ -313,7 +312,7 @@ impl<'m> Position<'m> {
     /// Goes down from the first table while one entry covers `start..=last` and points to a table. With `STOP`, stays
     /// above a table that the range covers entirely.
     #[inline]
-    pub(crate) fn find<M: Memory + ?Sized, const SHIFT: u32, const STOP: bool>(
+    pub(crate) fn find<M: Memory + ?Sized, F: Format, const STOP: bool>(
         memory: &'m M,
         config: &TableConfig,
         root: PhysAddr,
@@ -325,7 +324,7 @@ impl<'m> Position<'m> {
         let mut table = Table::at(memory, root, geometry.first_entries())?;
         let mut path = [None; 4];
         while above != 0 {
-            let shift = shift::<SHIFT>(above);
+            let shift = shift::<F>(above);
             let low = 1u64.wrapping_shl(shift).wrapping_sub(1);
             let covers_more = (start ^ last) > low;
             let covers_all = STOP && start & low == 0 && last & low == low;
@@ -342,7 +341,7 @@ impl<'m> Position<'m> {
             if let Some(link) = path.get_mut(above as usize) {
                 *link = Some(Link { entry, address });
             }
-            table = Table::below::<M, SHIFT>(memory, descriptor)?;
+            table = Table::below::<M, F>(memory, descriptor)?;
         }
         Ok(Self { table, above, path })
     }

@@ -94,10 +94,11 @@ impl Session {
         self.table.config().granule().bytes()
     }
 
-    /// Where 52-bit outputs begin: so that some mappings cross bit 48, where the address bends in the descriptor.
+    /// Where 52-bit outputs begin: so that some mappings cross the bit where the address bends in the descriptor.
     fn lowest_pa(&self) -> u64 {
         if self.table.config().output() == AddressSize::Bits52 {
-            (1 << 48) - ((1 << 18) + 2500) * self.size()
+            let bend = if self.table.config().ds() { 50 } else { 48 };
+            (1 << bend) - ((1 << 18) + 2500) * self.size()
         } else {
             0
         }
@@ -116,6 +117,7 @@ impl Session {
             size: t.size,
             descriptor: t.leaf.word(),
             level: t.level.number(),
+            reach: found.map_or(t.size, |found| found.reach),
         });
         assert_eq!(found, crates, "walks of {iova:#x} differ");
         found
@@ -126,10 +128,10 @@ impl Session {
             (None, None) => {}
             (Some(found), Some(page)) => {
                 assert_eq!(found.pa, page.pa + 0x123, "{iova:#x}");
-                assert_eq!(found.size, page.leaf_size);
+                assert_eq!(found.reach, page.leaf_size);
                 let bits = page.attributes.bits(self.table.config()).unwrap();
-                let oa = 0xffff_ffff_f000;
-                assert_eq!(found.descriptor & !oa & !3, bits, "{iova:#x}");
+                let oa = if self.table.config().ds() { 0x3_ffff_ffff_f300 } else { 0xffff_ffff_f000 };
+                assert_eq!(found.descriptor & !oa & !3 & !(1 << 52), bits, "{iova:#x}");
             }
             other => panic!("{iova:#x}: {other:x?}"),
         }
@@ -153,10 +155,29 @@ impl Session {
         }
         for (number, iova) in all().enumerate() {
             let found = self.look(iova).unwrap();
-            let leaf_start = iova & !(found.size - 1);
-            let page = Page { pa: pa + number as u64 * size, attributes, leaf_start, leaf_size: found.size };
+            let leaf_start = iova & !(found.reach - 1);
+            if found.size == size {
+                self.expect_group(iova, (start, pages), pa, found.reach);
+            }
+            let page = Page { pa: pa + number as u64 * size, attributes, leaf_start, leaf_size: found.reach };
             self.model.insert(iova, page);
         }
+    }
+
+    /// Pages are in a contiguous group exactly if the mapping has all of a group that is congruent with its output.
+    fn expect_group(&self, iova: u64, (start, pages): (u64, u64), pa: u64, reach: u64) {
+        let (size, config) = (self.size(), self.table.config());
+        let members = match config.granule() {
+            Granule::Size4K => 16,
+            Granule::Size16K => 128,
+            Granule::Size64K => 32,
+        };
+        let group = members * size;
+        let base = iova & !(group - 1);
+        let whole = base >= start && base + (group - 1) <= start + (pages * size - 1);
+        let congruent = pa.wrapping_sub(start) % group == 0;
+        let wanted = !config.contiguous_levels().is_empty() && whole && congruent;
+        assert_eq!(reach, if wanted { group } else { size }, "{iova:#x}");
     }
 
     fn unmap(&mut self, start: u64, pages: u64, strict: bool) {
@@ -277,14 +298,31 @@ fn configs() -> Vec<(TableConfig, u64)> {
         (TableConfig::ttb0(Granule::Size64K, 48, bits48).unwrap(), (1 << 42) - (1 << 28)),
         (TableConfig::ttb0(Granule::Size64K, 52, AddressSize::Bits52).unwrap(), (1 << 51) - (1 << 28)),
         (stage2(Granule::Size64K, 50, AddressSize::Bits52, required), (1 << 49) - (1 << 28)),
+        (TableConfig::ttb0(Granule::Size4K, 52, AddressSize::Bits52).unwrap(), (1 << 48) - (1 << 24)),
+        (stage2(Granule::Size4K, 52, AddressSize::Bits52, always).with_contiguous(), (1 << 51) - (1 << 24)),
+        (
+            TableConfig::ttb1(Granule::Size16K, 52, AddressSize::Bits52).unwrap(),
+            0u64.wrapping_sub(9200 << 14),
+        ),
+        (
+            stage2(Granule::Size16K, 50, AddressSize::Bits52, required).with_contiguous(),
+            (1 << 47) - (1 << 25),
+        ),
+        (support::plain().with_contiguous(), (1 << 39) - (1 << 24)),
+        (support::plain().with_contiguous().non_coherent(), (1 << 30) - (1 << 23)),
+        (TableConfig::ttb0(Granule::Size16K, 47, bits48).unwrap().with_contiguous(), (1 << 36) - (1 << 25)),
+        (
+            TableConfig::ttb0(Granule::Size64K, 52, AddressSize::Bits52).unwrap().with_contiguous(),
+            (1 << 51) - (1 << 28),
+        ),
     ]
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 220, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn any_sequence_does_what_a_map_of_pages_does(
-        which in 0usize..10,
+        which in 0usize..18,
         operations in proptest::collection::vec(operation(), 1..40),
     ) {
         let (config, window) = configs()[which];

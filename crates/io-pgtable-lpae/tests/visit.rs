@@ -78,12 +78,13 @@ fn addresses_go_into_descriptors_and_back() {
                 } else if bit >= output.bits() {
                     Err(OutputError::Outside { pa, output })
                 } else {
-                    Ok(1 << if bit < 48 { bit } else { bit - 36 })
+                    let high = if granule == Granule::Size64K { (48, 36) } else { (50, 42) };
+                    Ok(1 << if bit < high.0 { bit } else { bit - high.1 })
                 };
                 let bits = config.address_bits(pa);
                 assert_eq!(bits, expected);
                 if let Ok(bits) = bits {
-                    assert_eq!(config.address(bits | 0xfff0_0000_0000_0fff), pa);
+                    assert_eq!(config.address(bits | 0xfff0_0000_0000_0cff), pa);
                 }
             }
         }

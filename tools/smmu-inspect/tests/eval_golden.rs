@@ -29,7 +29,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The kinds that are compared.
-const KINDS: [&str; 18] = [
+const KINDS: [&str; 20] = [
     "commands",
     "atc_range",
     "tlbi_range",
@@ -48,6 +48,8 @@ const KINDS: [&str; 18] = [
     "pgtable_maps",
     "pgtable_errors",
     "pgtable_dirty",
+    "pgtable_ext_cfg",
+    "pgtable_ext_maps",
 ];
 
 /// How an answer stands to what was recorded: equal, or better in the way that is named; an error is a failure.
@@ -135,7 +137,9 @@ impl Count {
 fn refused(kind: &str, record: &Value, answer: &Value) -> bool {
     match kind {
         "nested" => answer["ret"] != 0 && record["ret"] == 0,
-        "pgtable_cfg" => answer["result"]["ok"] == false && record["result"]["ok"] == true,
+        "pgtable_cfg" | "pgtable_ext_cfg" => {
+            answer["result"]["ok"] == false && record["result"]["ok"] == true
+        }
         _ => answer.get("error").is_some(),
     }
 }
@@ -155,7 +159,8 @@ fn judge(kind: &str, record: &Value, answer: &Value) -> Verdict {
         ("invs", _) => invs::judge(record, answer),
         ("pgtable_cfg", _) => pgtable::cfg(record, answer),
         ("pgtable_prot", _) => pgtable::prot(record, answer),
-        ("pgtable_range" | "pgtable_maps" | "pgtable_errors" | "pgtable_dirty", _) => {
+        ("pgtable_ext_cfg", _) => pgtable::extended_cfg(record, answer),
+        ("pgtable_range" | "pgtable_maps" | "pgtable_errors" | "pgtable_dirty" | "pgtable_ext_maps", _) => {
             pgtable::session(record, answer)
         }
         _ => every_key(record, answer),
@@ -269,10 +274,12 @@ fn keys(kind: &str, record: &Value, answer: &Value) -> &'static [&'static str] {
         ("nested", Some("user_batch")) => &["ret", "entry_num", "sync_after", "issued"],
         ("nested", _) if answer["ret"] != 0 => &["ret"],
         ("nested", Some("user_cmd")) => &["ret", "out"],
-        ("pgtable_cfg", _) => &["result"],
+        ("pgtable_cfg" | "pgtable_ext_cfg", _) => &["result"],
         ("pgtable_prot", _) => &["bits"],
         ("pgtable_pack", _) => &["desc_addr_bits", "unpacked"],
-        ("pgtable_range" | "pgtable_maps" | "pgtable_errors" | "pgtable_dirty", _) => &["results", "leaves"],
+        ("pgtable_range" | "pgtable_maps" | "pgtable_errors" | "pgtable_dirty" | "pgtable_ext_maps", _) => {
+            &["results", "leaves"]
+        }
         ("nested", Some("vste")) => &["ret", "enable_ats", "physical_ste_ats0", "physical_ste_ats1"],
         other => panic!("{other:?}"),
     }

@@ -207,6 +207,8 @@ pub struct Found {
     pub size: u64,
     pub descriptor: u64,
     pub level: i32,
+    /// What a TLB entry for it may cover: its contiguous group, or `size`.
+    pub reach: u64,
 }
 
 /// A walker written from DDI 0487 D8.2 and D8.3, with nothing of the crate but the regime it is given.
@@ -215,6 +217,10 @@ pub fn walk(regime: &Regime, read: impl Fn(u64) -> u64, iova: u64) -> Result<Fou
     let output = match regime {
         Regime::Stage1(regime) => regime.ips,
         Regime::Stage2(regime) => regime.ps,
+    };
+    let ds = match regime {
+        Regime::Stage1(regime) => regime.ds,
+        Regime::Stage2(regime) => regime.ds,
     };
     let stage1 = |base: &TableBase| {
         let grain = base.granule.shift();
@@ -243,14 +249,21 @@ pub fn walk(regime: &Regime, read: impl Fn(u64) -> u64, iova: u64) -> Result<Fou
         let bottom = (3 - level) as u32 * stride + grain;
         let field = (iova >> bottom) & ((1u64 << (top - bottom + 1)) - 1);
         let descriptor = read(table | (field << 3));
-        let mut next = descriptor & 0x0000_ffff_ffff_ffff & !((1u64 << grain) - 1);
-        if grain == 16 {
-            next |= (descriptor >> 12 & 0xf) << 48; // NLTA[51:48], OAB[51:48]
-        }
+        let oa = |descriptor: u64| {
+            if ds {
+                // NLTA[49:12], OAB[49:12] in place, bits 51:50 in 9:8
+                return descriptor & 0x0003_ffff_ffff_ffff & !((1u64 << grain) - 1)
+                    | (descriptor >> 8 & 3) << 50;
+            }
+            let high = if grain == 16 { (descriptor >> 12 & 0xf) << 48 } else { 0 }; // NLTA[51:48], OAB[51:48]
+            descriptor & 0x0000_ffff_ffff_ffff & !((1u64 << grain) - 1) | high
+        };
+        let next = oa(descriptor);
         match (descriptor & 3, level) {
             (3, 3) => {}
             (1, 2) => {}
-            (1, 1) if grain == 12 || grain == 16 && output == AddressSize::Bits52 => {}
+            (1, 1) if grain == 12 || grain == 16 && output == AddressSize::Bits52 || grain == 14 && ds => {}
+            (1, 0) if grain == 12 && ds => {}
             (3, _) => {
                 table = next;
                 top = bottom - 1;
@@ -260,7 +273,32 @@ pub fn walk(regime: &Regime, read: impl Fn(u64) -> u64, iova: u64) -> Result<Fou
         }
         let size = 1u64 << bottom;
         assert_eq!(next & (size - 1), 0, "RES0 address bits of {descriptor:#x} at level {level}");
-        return Ok(Found { pa: next | (iova & (size - 1)), size, descriptor, level });
+        let mut reach = size;
+        if descriptor >> 52 & 1 != 0 {
+            // table D8-104
+            let members = match (grain, level) {
+                (12, 1..=3) => 16,
+                (14, 3) => 128,
+                (14, 2) | (16, 2 | 3) => 32,
+                _ => panic!("Contiguous is RES0 in {descriptor:#x} at level {level}"),
+            };
+            reach = size * members;
+            let first = field & !(members - 1);
+            for member in 0..members {
+                let other = read(table | (first + member) << 3);
+                let expected = next - ((field - first) << bottom) + (member << bottom);
+                let dirty = 1 << 7 | 1 << 10; // AP[2] or S2AP[1], AF: hardware may change these in any of them
+                let address = (1u64 << 50) - (1 << 12) | if ds { 0x300 } else { 0 };
+                assert_eq!(
+                    other & !address & !dirty,
+                    descriptor & !address & !dirty,
+                    "a group of {descriptor:#x}"
+                );
+                assert_eq!(oa(other), expected, "output of a member of the group of {descriptor:#x}");
+                assert_eq!(expected & !(reach - 1), next & !(reach - 1), "alignment of the group's output");
+            }
+        }
+        return Ok(Found { pa: next | (iova & (size - 1)), size, descriptor, level, reach });
     }
     Err(3)
 }

@@ -103,6 +103,13 @@ impl LevelSet {
         Self(self.0 | other.0)
     }
 
+    /// The levels in both sets.
+    #[inline]
+    #[must_use]
+    pub const fn intersect(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// Whether `level` is in the set.
     #[inline]
     #[must_use]

@@ -68,8 +68,8 @@ const KINDS: &[(&str, Evaluator)] = &[
     ("pgtable_maps", pgtable::session),
     ("pgtable_errors", pgtable::session),
     ("pgtable_dirty", pgtable::session),
-    ("pgtable_ext_cfg", pgtable::extended),
-    ("pgtable_ext_maps", pgtable::extended),
+    ("pgtable_ext_cfg", pgtable::extended_cfg),
+    ("pgtable_ext_maps", pgtable::extended_session),
 ];
 
 /// Answers every record of `input` on `out`, line by line.

@@ -13,6 +13,9 @@ struct Leaf {
 
 /// A table.
 pub(crate) struct Oracle {
+    /// The record has contiguous groups and `DS`, and all its operations are on ranges.
+    extended: bool,
+    ds: bool,
     page: u64,
     /// Sizes of its leaves, largest first.
     sizes: Vec<u64>,
@@ -23,6 +26,9 @@ pub(crate) struct Oracle {
     leaves: BTreeMap<u64, Leaf>,
 }
 
+/// Groups of 512G blocks with 4K pages and of 4T blocks with 64K: Contiguous is RES0 in those (D8.7.1).
+pub(crate) const NO_GROUPS: u64 = 1 << 43 | 1 << 47;
+
 fn has(list: &Value, name: &str) -> bool {
     list.as_array().unwrap().iter().any(|item| item == name)
 }
@@ -30,6 +36,9 @@ fn has(list: &Value, name: &str) -> bool {
 impl Oracle {
     /// The table of a record, by what the recorded driver made of its `cfg`.
     pub(crate) fn new(record: &Value) -> Self {
+        if record["cfg"].get("features").is_some() {
+            return Self::extended(record);
+        }
         let (cfg, result) = (&record["cfg"], &record["result"]);
         let quirks: Vec<String> = serde_json::from_value(cfg["quirks"].clone()).unwrap();
         let page = number(&result["granule"]);
@@ -40,6 +49,8 @@ impl Oracle {
         let end = 1u128 << number(&result["ias"]);
         let upper = quirks.iter().any(|quirk| quirk == "ARM_TTBR1");
         Self {
+            extended: false,
+            ds: false,
             page,
             sizes: sizes.collect(),
             input: if upper { ((1 << 64) - end, 1 << 64) } else { (0, end) },
@@ -48,6 +59,45 @@ impl Oracle {
             quirks,
             leaves: BTreeMap::new(),
         }
+    }
+
+    /// A table with contiguous groups: each is one large leaf here.
+    fn extended(record: &Value) -> Self {
+        let (cfg, result) = (&record["cfg"], &record["result"]);
+        let features: Vec<String> = serde_json::from_value(cfg["features"].clone()).unwrap();
+        let has = |name: &str| features.iter().any(|feature| feature == name);
+        let used = number(record.get("pgsizes_used").unwrap_or(&result["pgsizes"])) & !NO_GROUPS;
+        let end = 1u128 << number(&result["ias"]);
+        let quirk = |feature: &str, quirk: &str| has(feature).then(|| quirk.to_owned());
+        Self {
+            extended: true,
+            ds: has("LPA2"),
+            page: number(&cfg["granule"]),
+            sizes: (0..64).rev().map(|bit| 1u64 << bit).filter(|size| used & size != 0).collect(),
+            input: if has("TTBR1") { ((1 << 64) - end, 1 << 64) } else { (0, end) },
+            output: 1 << number(&result["oas"]),
+            stage2: has("S2"),
+            quirks: quirk("DBM", "ARM_HD").into_iter().chain(quirk("S2FWB", "ARM_S2FWB")).collect(),
+            leaves: BTreeMap::new(),
+        }
+    }
+
+    /// The size of the descriptors that make up a leaf of `size` bytes: less than that for a contiguous group (table D8-104).
+    fn descriptor_size(&self, size: u64) -> u64 {
+        let groups: &[(u64, u64)] = match self.page {
+            0x1000 => &[(1 << 34, 16), (1 << 25, 16), (1 << 16, 16)],
+            0x4000 => &[(1 << 30, 32), (1 << 21, 128)],
+            _ => &[(1 << 34, 32), (1 << 21, 32)],
+        };
+        groups.iter().find(|(group, _)| *group == size).map_or(size, |(group, members)| group / members)
+    }
+
+    /// An output address as it stands in a descriptor.
+    fn packed(&self, pa: u64) -> u64 {
+        if self.page == 1 << 16 {
+            return pa & 0xffff_ffff_ffff | pa >> 48 << 12;
+        }
+        if self.ds { pa & 0x3_ffff_ffff_ffff | pa >> 50 << 8 } else { pa }
     }
 
     fn quirk(&self, name: &str) -> bool {
@@ -62,7 +112,7 @@ impl Oracle {
         if read | write == 0 {
             return None;
         }
-        let common = (2 | cache) << 8 | 1 << 10;
+        let common = if self.ds { 1 << 10 } else { (2 | cache) << 8 | 1 << 10 };
         Some(if self.stage2 {
             let forced = self.quirk("ARM_S2FWB");
             let memory = match (device, cache) {
@@ -71,7 +121,8 @@ impl Oracle {
                 (_, 1) => 15,
                 _ => 5,
             };
-            common | memory << 2 | read << 6 | write << 7 | never << 54
+            let dirty = u64::from(self.quirk("ARM_HD")) & write;
+            common | memory << 2 | read << 6 | write << 7 | dirty << 51 | never << 54
         } else {
             let index = if device == 1 { 2 } else { cache };
             let (secure, dirty) = (u64::from(self.quirk("ARM_NS")), u64::from(self.quirk("ARM_HD")));
@@ -149,6 +200,21 @@ impl Oracle {
         done
     }
 
+    /// Unmaps leaf by leaf, until there is a hole or a leaf that reaches beyond the range.
+    fn unmap_to_hole(&mut self, op: &Value) -> u64 {
+        let (iova, bytes) = (number(&op["iova"]), number(&op["size"]));
+        let mut done = 0;
+        while let Some(leaf) = self.leaves.get(&(iova + done)).filter(|leaf| leaf.size <= bytes - done) {
+            let size = leaf.size;
+            self.leaves.remove(&(iova + done));
+            done += size;
+            if done == bytes {
+                break;
+            }
+        }
+        done
+    }
+
     fn dirty(&mut self, op: &Value) -> Value {
         let (iova, size) = (number(&op["iova"]), number(&op["size"]));
         let tracked = self.quirk("ARM_HD");
@@ -159,10 +225,11 @@ impl Oracle {
         let mut runs: Vec<(u64, u64, u64)> = Vec::new();
         for start in self.touching(iova, size) {
             let leaf = self.leaves.get_mut(&start).unwrap();
-            if leaf.bits >> 51 & 1 == 0 || leaf.bits >> 7 & 1 == 1 {
+            let clean = u64::from(!self.stage2);
+            if leaf.bits >> 51 & 1 == 0 || leaf.bits >> 7 & 1 == clean {
                 continue;
             }
-            leaf.bits |= u64::from(op["no_clear"] == false) << 7;
+            leaf.bits ^= u64::from(op["no_clear"] == false) << 7;
             match runs.last_mut() {
                 Some((first, size, count)) if *size == leaf.size && *first + *size * *count == start => {
                     *count += 1
@@ -188,6 +255,23 @@ impl Oracle {
             }
         };
         match op["op"].as_str().unwrap() {
+            "map" if self.extended => {
+                let bytes = number(&op["size"]);
+                mapped(self.map(op, bytes, &sizes), bytes)
+            }
+            "unmap" if self.extended => json!({"unmapped": hex(self.unmap_to_hole(op))}),
+            "hw_write" if self.extended => {
+                let ret = match self.find(number(&op["iova"])) {
+                    None => "ENOENT",
+                    Some((_, leaf)) if leaf.bits >> 51 & 1 == 0 => "EAGAIN",
+                    Some((start, leaf)) => {
+                        let dirty = if self.stage2 { leaf.bits | 1 << 7 } else { leaf.bits & !(1 << 7) };
+                        self.leaves.insert(start, Leaf { bits: dirty, ..leaf });
+                        "OK"
+                    }
+                };
+                json!({"ret": ret})
+            }
             "map" => {
                 let one = one("pgsize");
                 if one.is_empty() || number(&op["pgcount"]) == 0 {
@@ -229,13 +313,15 @@ impl Oracle {
 
     /// All leaves, as answers list them.
     pub(crate) fn leaves(&self) -> Vec<Value> {
-        let leaf = |(start, leaf): (&u64, &Leaf)| {
-            let kind = if leaf.size == self.page { 3 } else { 1 };
-            let address =
-                if self.page == 1 << 16 { leaf.pa & 0xffff_ffff_ffff | leaf.pa >> 48 << 12 } else { leaf.pa };
-            json!([hex(*start), hex(leaf.size), hex(address | leaf.bits | kind)])
+        let members = |(start, leaf): (&u64, &Leaf)| {
+            let (start, leaf, size) = (*start, *leaf, self.descriptor_size(leaf.size));
+            let kind = if size == self.page { 3 } else { 1 } | u64::from(size != leaf.size) << 52;
+            let member = move |offset: u64| {
+                json!([hex(start + offset), hex(size), hex(self.packed(leaf.pa + offset) | leaf.bits | kind)])
+            };
+            (0..leaf.size / size).map(move |index| member(index * size))
         };
-        self.leaves.iter().map(leaf).collect()
+        self.leaves.iter().flat_map(members).collect()
     }
 
     /// The leaves of a recorded table, page by page where they are runs, without execute-never of stage 2.

@@ -40,7 +40,7 @@ pub(super) fn asked(cfg: &Fields<'_>) -> Result<Asked, Stop> {
     let granule = wanted
         .granule(preferred)
         .ok_or_else(|| Stop::Refused(format!("no granule for pages of {:#x}", wanted.bitmap())))?;
-    let most = Geometry::max_bits(granule);
+    let most = Geometry::max_bits_without_ds(granule);
     let input_bits = cfg.register("ias")?.min(most);
     let bits = cfg.register("oas")?.min(most);
     let output = AddressSize::from_bits(bits)

@@ -4,7 +4,7 @@ use super::super::error::Stop;
 use super::super::input::Fields;
 use super::super::output::{object, word};
 use super::memory::Arena;
-use io_pgtable_lpae::{Gather, Leaf, PageTable, Stage1Leaf, Stage2Leaf, Target};
+use io_pgtable_lpae::{Attributes, Gather, Leaf, PageTable, Stage1Leaf, Stage2Leaf, Target};
 use serde_json::{Map, Value, json};
 use smmu_regs::PhysAddr;
 use smmu_regs::platform::Memory;
@@ -68,6 +68,25 @@ pub(super) fn write(table: &PageTable, memory: &Arena, op: &Fields<'_>) -> Resul
         }
     }
     Ok(object([("changed", changed.into())]))
+}
+
+/// [`write`], and what became of it: there is nothing, it is not writable, or it is dirty now.
+pub(super) fn write_result(
+    table: &PageTable,
+    memory: &Arena,
+    op: &Fields<'_>,
+) -> Result<Map<String, Value>, Stop> {
+    let iova = op.number("iova")?;
+    let ret = match table.translate(memory, iova).map(|found| Attributes::decode(found.leaf, table.config()))
+    {
+        Ok(Some(attributes)) if attributes.write => {
+            write(table, memory, op)?;
+            "OK"
+        }
+        Ok(_) => "EAGAIN",
+        Err(_) => "ENOENT",
+    };
+    Ok(object([("ret", ret.into())]))
 }
 
 fn store(memory: &Arena, address: PhysAddr, descriptor: u64) {

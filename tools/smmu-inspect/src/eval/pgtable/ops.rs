@@ -11,17 +11,29 @@ use super::attributes::attributes;
 use super::config::{Asked, asked};
 use super::dirty;
 use super::memory::Arena;
-use io_pgtable_lpae::{Gather, MapError, PageSizes, PageTable, Target};
+use io_pgtable_lpae::{Gather, MapError, PageSizes, PageTable, Target, UnmapError};
 use serde_json::{Map, Value, json};
 use smmu_regs::PhysAddr;
 use smmu_regs::vmsa::{IovaRange, Level};
 
+/// Whose habits the operations have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// `map` and `unmap` name a page size and a count, `iommu_map` and `iommu_unmap` a range.
+    PagesAndRanges,
+    /// `map` and `unmap` name a range.
+    Ranges,
+}
+
 /// Answers one record: `results`, one for each operation, and the `leaves` that remain.
 pub(in super::super) fn session(record: &Fields<'_>) -> Answer {
-    let asked = asked(&record.object("cfg")?)?;
+    run(record, asked(&record.object("cfg")?)?, Caller::PagesAndRanges)
+}
+
+pub(super) fn run(record: &Fields<'_>, asked: Asked, caller: Caller) -> Answer {
     let memory = Arena::default();
     let table = PageTable::new(asked.config, &memory)?;
-    let mut session = Session { asked, memory, table };
+    let mut session = Session { asked, memory, table, caller };
     let results: Result<Vec<Value>, Stop> =
         record.objects("ops")?.iter().map(|op| Ok(session.run(op)?.into())).collect();
     Ok(object([("results", results?.into()), ("leaves", session.leaves()?)]))
@@ -62,10 +74,19 @@ struct Session {
     asked: Asked,
     memory: Arena,
     table: PageTable,
+    caller: Caller,
 }
 
 impl Session {
     fn run(&mut self, op: &Fields<'_>) -> Result<Map<String, Value>, Stop> {
+        if self.caller == Caller::Ranges {
+            match op.text("op")? {
+                "map" => return mapped(self.iommu_map(op)),
+                "unmap" => return Ok(object([("unmapped", word(self.unmap_to_hole(op)?))])),
+                "hw_write" => return dirty::write_result(&self.table, &self.memory, op),
+                _ => {}
+            }
+        }
         match op.text("op")? {
             "map" => mapped(self.map(op)),
             "iommu_map" => mapped(self.iommu_map(op)),
@@ -128,10 +149,18 @@ impl Session {
         largest: Level,
     ) -> Result<u64, Refusal> {
         let Asked { config, non_secure, .. } = &self.asked;
-        let attributes = attributes(&op.texts("prot")?, config, *non_secure)?;
+        let mut attributes = attributes(&op.texts("prot")?, config, *non_secure)?;
+        if config.ds() {
+            // leaves have none
+            attributes.shareability = None;
+        }
         let range = IovaRange::from_size(iova, bytes).map_err(|_| Refusal::Named("ERANGE"))?;
-        self.table.map_up_to(&self.memory, range, PhysAddr::new(pa), attributes, largest)?;
-        Ok(bytes)
+        match self.table.map_up_to(&self.memory, range, PhysAddr::new(pa), attributes, largest) {
+            Err(MapError::Mapped { .. }) if self.caller == Caller::Ranges => {
+                Err(Refusal::Named("EADDRINUSE"))
+            }
+            result => Ok(result.map(|()| bytes)?),
+        }
     }
 
     fn unmap(&mut self, op: &Fields<'_>) -> Result<u64, Stop> {
@@ -179,6 +208,38 @@ impl Session {
             freed.never_seen_by_hardware().reclaim(&self.memory)?;
         }
         Ok(done)
+    }
+
+    /// Unmaps as far as there is something, and no leaf or contiguous group reaches beyond the range.
+    fn unmap_to_hole(&mut self, op: &Fields<'_>) -> Result<u64, Stop> {
+        let (iova, bytes) = (op.number("iova")?, op.number("size")?);
+        let Ok(mut range) = IovaRange::from_size(iova, bytes) else { return Ok(0) };
+        let mut end = Some(iova);
+        let walked = self.table.walk(&self.memory, range, |entry| {
+            if let (Target::Leaf { .. }, true) = (entry.target, end == Some(entry.range.start())) {
+                end = entry.range.last().checked_add(1);
+            }
+        });
+        let (true, Some(mapped)) = (walked.is_ok(), end.unwrap_or(0).checked_sub(iova)) else { return Ok(0) };
+        let mut left = mapped.min(bytes);
+        let mut gather = Gather::new();
+        let mut unmapped = 0;
+        while left != 0 {
+            range = IovaRange::from_size(iova, left)?;
+            match self.table.unmap(&self.memory, range, &mut gather) {
+                Ok(done) => {
+                    unmapped = done.bytes;
+                    break;
+                }
+                // what lies before the leaf that is cut
+                Err(UnmapError::PartOfBlock { block, .. }) => left = block.start().saturating_sub(iova),
+                Err(_) => break,
+            }
+        }
+        if let Some((_, freed)) = gather.finish() {
+            freed.never_seen_by_hardware().reclaim(&self.memory)?;
+        }
+        Ok(unmapped)
     }
 
     fn leaves(&self) -> Result<Value, Stop> {
