@@ -136,18 +136,19 @@ impl Tables {
         table + index * 8
     }
 
-    /// The addresses of the contiguous group that a leaf says it belongs to: first address and log2 of the size (D8.6.1).
+    /// The addresses of the contiguous group that a leaf says it belongs to: first address and log2 of the size (D8.7.1).
     pub(crate) fn contiguous_group(&self, descriptor: u64, place: &Place) -> Option<(u64, u32)> {
         let log2 = place.log2 + self.group_entries(place.level);
         CONTIGUOUS.is_set(&[descriptor]).then(|| (place.base & !((1 << log2) - 1), log2))
     }
 
-    /// Descriptors of a contiguous group at `level` as log2 (D8.6.1).
+    /// Descriptors of a contiguous group at `level` as log2: none where the bit is RES0, in 512G, 64G and 4T blocks (D8.7.1).
     pub(crate) fn group_entries(&self, level: i32) -> u32 {
         match (self.granule, level) {
+            (Granule::K4, 1..) => 4,
             (Granule::K16, 3) => 7,
-            (Granule::K4, _) => 4,
-            (_, _) => 5,
+            (Granule::K16 | Granule::K64, 2..) => 5,
+            _ => 0,
         }
     }
 

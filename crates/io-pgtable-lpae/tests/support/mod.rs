@@ -288,7 +288,7 @@ pub fn walk(regime: &Regime, read: impl Fn(u64) -> u64, iova: u64) -> Result<Fou
                 let other = read(table | (first + member) << 3);
                 let expected = next - ((field - first) << bottom) + (member << bottom);
                 let dirty = 1 << 7 | 1 << 10; // AP[2] or S2AP[1], AF: hardware may change these in any of them
-                let address = (1u64 << 50) - (1 << 12) | if ds { 0x300 } else { 0 };
+                let address = ((1u64 << 50) - (1 << 12)) | if ds { 0x300 } else { 0 };
                 assert_eq!(
                     other & !address & !dirty,
                     descriptor & !address & !dirty,

@@ -35,7 +35,11 @@ pub(crate) struct Space1 {
 impl Space1 {
     /// An empty one with VMID 0.
     pub(crate) fn new<P: Memory>(p: &P, caps: &Caps, asid: u16) -> Self {
-        let config = TableConfig::ttb0(Granule::Size4K, 39, output(caps)).unwrap();
+        Self::of(p, caps, asid, TableConfig::ttb0(Granule::Size4K, 39, output(caps)).unwrap())
+    }
+
+    /// An empty one with VMID 0 and this kind of table.
+    pub(crate) fn of<P: Memory>(p: &P, caps: &Caps, asid: u16, config: TableConfig) -> Self {
         let table = PageTable::new(config, p).unwrap();
         let mut cds = CdTable::new(p, caps, 0).unwrap();
         let Regime::Stage1(regime) = table.regime() else { panic!("not stage 1") };
@@ -83,6 +87,11 @@ impl Space2 {
         let bits = caps.stage2_input_bits().min(39);
         let config =
             TableConfig::stage2(Granule::Size4K, bits, output(caps), Concatenation::WhenRequired).unwrap();
+        Self::of(p, vmid, config)
+    }
+
+    /// An empty one with this kind of table.
+    pub(crate) fn of<P: Memory>(p: &P, vmid: u16, config: TableConfig) -> Self {
         Self { table: PageTable::new(config, p).unwrap(), vmid: Vmid::new(vmid) }
     }
 
