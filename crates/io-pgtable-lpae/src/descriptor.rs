@@ -105,6 +105,9 @@ bitfields! {
 
 /// Bits 1:0 of a table or of a page.
 pub(crate) const TABLE_OR_PAGE: u64 = 3;
+/// `nT` of a block, at both stages and in every format (tables D8-52, D8-53): kept out of TLBs. Addresses of blocks have a 0
+/// there.
+pub(crate) const NT: u64 = 1 << 16;
 /// Bits 1:0 of a block.
 pub(crate) const BLOCK: u64 = 1;
 
@@ -245,6 +248,13 @@ mod tests {
                 assert_eq!(sum.minus(Count::new(more)).get() as usize, entries);
             }
         }
+    }
+
+    #[test]
+    fn nt_is_where_the_facts_have_it() {
+        let facts = include_str!("../tests/facts/descriptors.txt");
+        let bit = facts.lines().find_map(|line| line.strip_prefix("nt ")).unwrap();
+        assert_eq!(NT, 1 << bit.parse::<u32>().unwrap());
     }
 
     #[test]

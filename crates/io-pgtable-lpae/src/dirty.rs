@@ -72,7 +72,7 @@ impl From<MemoryError> for DirtyError {
 
 /// The bits of a leaf that say whether it is dirty.
 #[derive(Clone, Copy)]
-struct State {
+pub(crate) struct State {
     /// What dirty leaves have.
     dirty: u64,
     /// What clean ones have.
@@ -81,7 +81,7 @@ struct State {
 }
 
 impl State {
-    const fn of(stage: Stage) -> Self {
+    pub(crate) const fn of(stage: Stage) -> Self {
         match stage {
             Stage::Ttb0 | Stage::Ttb1 => {
                 let (dbm, read_only) = (Stage1Leaf::DBM.mask(), Stage1Leaf::AP_RDONLY.mask());
@@ -94,11 +94,21 @@ impl State {
         }
     }
 
+    /// Whether a valid leaf is writable and dirty.
+    pub(crate) const fn is_dirty(self, word: u64) -> bool {
+        word & self.mask == self.dirty && word & 1 != 0
+    }
+
+    /// A leaf made dirty, if it is writable and clean.
+    pub(crate) const fn made_dirty(self, word: u64) -> u64 {
+        if word & self.mask == self.clean && word & 1 != 0 { word & !self.mask | self.dirty } else { word }
+    }
+
     /// Whether the leaf is dirty; made clean then, if asked.
     fn take(self, entry: &Dword, clear: bool) -> bool {
         let mut word = entry.load();
         loop {
-            if word & self.mask != self.dirty || word & 1 == 0 {
+            if !self.is_dirty(word) {
                 return false;
             }
             if !clear {

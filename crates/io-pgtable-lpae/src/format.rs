@@ -13,6 +13,8 @@ pub(crate) trait Format {
     const HIGH: u64;
     /// How far those are below their places.
     const HIGH_SHIFT: u32;
+    /// Bytes of a page, less 1.
+    const SHIFT_MASK: u64 = 1u64.wrapping_shl(Self::SHIFT).wrapping_sub(1);
 }
 
 const fn bits(from: u32, to: u32) -> u64 {

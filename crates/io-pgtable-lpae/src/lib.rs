@@ -2,6 +2,9 @@
 //!
 //! * [`TableConfig`] says what a table is: stage, granule, sizes. It cannot be something that the architecture lacks.
 //! * [`PageTable`] maps, unmaps and translates whole ranges; every check is made before the first change.
+//! * Leaves are as large as they can be, and marked as contiguous groups where that is wanted
+//!   ([`TableConfig::with_contiguous`]). [`PageTable::split`] makes them smaller while devices use them.
+//! * [`TableConfig::fits`] says whether an SMMU can walk such a table, [`TableConfig::can_share`] whether several can.
 //! * [`PageTable::walk`] visits every descriptor; [`PageTable::read_and_clear_dirty`] says which leaves were written through.
 //! * [`Gather`] collects what an unmap left for the TLBs and the tables that it took out of the tree. It ends as an
 //!   [`Invalidation`] and as `Detached<FreedTables>`, which give their pages back only when hardware has let go of them.
@@ -61,6 +64,7 @@ mod map;
 mod reserve;
 mod run;
 mod sizes;
+mod split;
 mod table;
 mod translate;
 mod unmap;
@@ -76,6 +80,7 @@ pub use fits::{CannotShare, Misfit};
 pub use gather::{FreedTables, Gather, Invalidation, ReclaimError};
 pub use geometry::{Concatenation, Geometry};
 pub use sizes::PageSizes;
+pub use split::{PreparedSplit, Split, SplitBy, SplitError};
 pub use table::{CreateError, EmptyTables, PageTable, Regime};
 pub use translate::{TranslateError, Translation};
 pub use unmap::Unmapped;

@@ -23,7 +23,7 @@ use smmu_regs::platform::{Dword, Memory};
 use smmu_regs::vmsa::{IovaRange, Level};
 
 /// What one call maps, in the form in which the walk needs it.
-struct Request {
+pub(crate) struct Request {
     /// Output minus input address.
     offset: u64,
     /// Attribute bits of a leaf.
@@ -39,7 +39,12 @@ struct Request {
 }
 
 impl Request {
-    fn new(config: &TableConfig, offset: u64, bits: u64, (largest, straight): (Level, bool)) -> Self {
+    pub(crate) fn new(
+        config: &TableConfig,
+        offset: u64,
+        bits: u64,
+        (largest, straight): (Level, bool),
+    ) -> Self {
         let mut leaves = 1;
         let blocks = config.leaf_levels();
         for (above, level) in [(1, Level::TWO), (2, Level::ONE), (3, Level::ZERO)] {
@@ -250,7 +255,7 @@ fn new_leaf_table<M: Memory + ?Sized, F: Format>(
 }
 
 /// Looks for anything in the way and counts the tables that are missing.
-fn look<M: Memory + ?Sized, F: Format>(
+pub(crate) fn look<M: Memory + ?Sized, F: Format>(
     memory: &M,
     request: &Request,
     table: &Table<'_>,
@@ -290,7 +295,7 @@ fn look<M: Memory + ?Sized, F: Format>(
 
 /// Tables that `start..=last` needs below a new table `above` levels above the pages: one for each entry that it
 /// touches and that does not become a leaf, and what those need in turn.
-fn below_new<F: Format>(request: &Request, above: u32, start: u64, last: u64) -> u64 {
+pub(crate) fn below_new<F: Format>(request: &Request, above: u32, start: u64, last: u64) -> u64 {
     if above == 0 {
         return 0;
     }
@@ -318,7 +323,7 @@ fn below_new<F: Format>(request: &Request, above: u32, start: u64, last: u64) ->
 }
 
 /// Writes what [`look`] found possible; says how many entries of `table` are no longer empty.
-fn write<M: Memory + ?Sized, F: Format>(
+pub(crate) fn write<M: Memory + ?Sized, F: Format>(
     memory: &M,
     request: &Request,
     reserve: &mut Reserve,

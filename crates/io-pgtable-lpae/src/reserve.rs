@@ -117,7 +117,8 @@ impl Reserve {
         }
     }
 
-    fn give_back<M: Memory + ?Sized>(self, memory: &M, bytes: u64) {
+    /// Frees what was not taken.
+    pub(crate) fn give_back<M: Memory + ?Sized>(self, memory: &M, bytes: u64) {
         let mut head = self.head;
         while head & Self::SOME != 0 {
             let address = PhysAddr::new(head & !Self::SOME);

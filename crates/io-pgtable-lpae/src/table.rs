@@ -7,6 +7,7 @@ use crate::error::{MapError, UnmapError};
 use crate::format::by_format;
 use crate::gather::{FreedTables, Gather};
 use crate::map;
+use crate::split::{self, PreparedSplit, Split, SplitBy, SplitError};
 use crate::translate::{self, TranslateError, Translation};
 use crate::unmap::{self, How, Unmapped};
 use crate::visit::{self, Entry, WalkError};
@@ -260,6 +261,40 @@ impl PageTable {
     ) -> Result<(), DirtyError> {
         let table = (&self.config, self.root.base());
         by_format!(self.config, F => dirty::dirty::<_, F>(memory, table, range, Some(gather), &mut found))
+    }
+
+    /// Makes leaves smaller so that none, and no contiguous group, reaches over an end of `range`: then part of them can be
+    /// unmapped. Devices that use them go on, unless the caller chose [`SplitBy::Breaking`].
+    ///
+    /// What TLBs hold of the old leaves goes to `gather`. If that is all, an unmap may follow at once with the same gather.
+    /// If it says [`Split::Prepared`], what is gathered must be invalidated first, and
+    /// [`PageTable::finish_split`] goes on from there.
+    ///
+    /// # Errors
+    /// See [`SplitError`]. Translations are as they were, though some leaves may be smaller already.
+    pub fn split<M: Memory + ?Sized>(
+        &mut self,
+        memory: &M,
+        range: IovaRange,
+        by: SplitBy,
+        gather: &mut Gather,
+    ) -> Result<Split, SplitError> {
+        let table = (&self.config, self.root.base());
+        by_format!(self.config, F => split::split::<_, F>(memory, table, range, by, gather))
+    }
+
+    /// Goes on with a split whose invalidation is complete.
+    ///
+    /// # Errors
+    /// See [`SplitError`]; it can be tried again.
+    pub fn finish_split<M: Memory + ?Sized>(
+        &mut self,
+        memory: &M,
+        prepared: &PreparedSplit,
+        gather: &mut Gather,
+    ) -> Result<(), SplitError> {
+        let table = (&self.config, self.root.base());
+        by_format!(self.config, F => split::finish::<_, F>(memory, table, prepared, gather))
     }
 
     /// Takes the whole tree apart. The table must be out of every STE and CD; the pages come back when everything

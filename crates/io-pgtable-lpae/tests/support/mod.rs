@@ -272,6 +272,7 @@ pub fn walk(regime: &Regime, read: impl Fn(u64) -> u64, iova: u64) -> Result<Fou
             _ => return Err(level),
         }
         let size = 1u64 << bottom;
+        let next = if level < 3 { next & !(1 << 16) } else { next }; // nT
         assert_eq!(next & (size - 1), 0, "RES0 address bits of {descriptor:#x} at level {level}");
         let mut reach = size;
         if descriptor >> 52 & 1 != 0 {
