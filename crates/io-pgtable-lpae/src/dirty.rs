@@ -99,9 +99,19 @@ impl State {
         word & self.mask == self.dirty && word & 1 != 0
     }
 
+    /// Whether a valid leaf is writable and clean.
+    pub(crate) const fn is_clean(self, word: u64) -> bool {
+        word & self.mask == self.clean && word & 1 != 0
+    }
+
+    /// A leaf made clean, if it is writable and dirty.
+    pub(crate) const fn made_clean(self, word: u64) -> u64 {
+        if self.is_dirty(word) { word & !self.mask | self.clean } else { word }
+    }
+
     /// A leaf made dirty, if it is writable and clean.
     pub(crate) const fn made_dirty(self, word: u64) -> u64 {
-        if word & self.mask == self.clean && word & 1 != 0 { word & !self.mask | self.dirty } else { word }
+        if self.is_clean(word) { word & !self.mask | self.dirty } else { word }
     }
 
     /// Whether the leaf is dirty; made clean then, if asked.
@@ -114,7 +124,7 @@ impl State {
             if !clear {
                 return true;
             }
-            match entry.compare_exchange(word, word & !self.mask | self.clean) {
+            match entry.compare_exchange(word, self.made_clean(word)) {
                 Ok(_) => return true,
                 // the SMMU, or a CPU that uses the table too, was faster
                 Err(now) => word = now,

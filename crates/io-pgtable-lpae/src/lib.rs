@@ -4,6 +4,7 @@
 //! * [`PageTable`] maps, unmaps and translates whole ranges; every check is made before the first change.
 //! * Leaves are as large as they can be, and marked as contiguous groups where that is wanted
 //!   ([`TableConfig::with_contiguous`]). [`PageTable::split`] makes them smaller while devices use them.
+//! * [`PageTable::protect`] changes what is allowed.
 //! * [`TableConfig::fits`] says whether an SMMU can walk such a table, [`TableConfig::can_share`] whether several can.
 //! * [`PageTable::walk`] visits every descriptor; [`PageTable::read_and_clear_dirty`] says which leaves were written through.
 //! * [`Gather`] collects what an unmap left for the TLBs and the tables that it took out of the tree. It ends as an
@@ -61,6 +62,7 @@ mod format;
 mod gather;
 mod geometry;
 mod map;
+mod protect;
 mod reserve;
 mod run;
 mod sizes;
@@ -79,6 +81,7 @@ pub use error::{MapError, UnmapError};
 pub use fits::{CannotShare, Misfit};
 pub use gather::{FreedTables, Gather, Invalidation, ReclaimError};
 pub use geometry::{Concatenation, Geometry};
+pub use protect::ProtectError;
 pub use sizes::PageSizes;
 pub use split::{PreparedSplit, Split, SplitBy, SplitError};
 pub use table::{CreateError, EmptyTables, PageTable, Regime};

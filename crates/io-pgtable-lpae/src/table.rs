@@ -7,6 +7,7 @@ use crate::error::{MapError, UnmapError};
 use crate::format::by_format;
 use crate::gather::{FreedTables, Gather};
 use crate::map;
+use crate::protect::{self, ProtectError};
 use crate::split::{self, PreparedSplit, Split, SplitBy, SplitError};
 use crate::translate::{self, TranslateError, Translation};
 use crate::unmap::{self, How, Unmapped};
@@ -261,6 +262,27 @@ impl PageTable {
     ) -> Result<(), DirtyError> {
         let table = (&self.config, self.root.base());
         by_format!(self.config, F => dirty::dirty::<_, F>(memory, table, range, Some(gather), &mut found))
+    }
+
+    /// Gives all of `range`, every page of which must be mapped, the permissions of `attributes`. The rest of `attributes` must
+    /// be what was mapped.
+    ///
+    /// It changes everything or nothing. Until what `gather` has is invalidated, devices have the old permissions or the new
+    /// ones. Where hardware keeps dirty state, a leaf that was writable stays as clean or dirty as it is; `lost` is told of
+    /// dirty ones that are no longer writable, as they cannot say so themselves any more.
+    ///
+    /// # Errors
+    /// See [`ProtectError`]; nothing was changed unless the tables are damaged.
+    pub fn protect<M: Memory + ?Sized>(
+        &mut self,
+        memory: &M,
+        range: IovaRange,
+        attributes: Attributes,
+        gather: &mut Gather,
+        mut lost: impl FnMut(IovaRange),
+    ) -> Result<(), ProtectError> {
+        let table = (&self.config, self.root.base());
+        by_format!(self.config, F => protect::protect::<_, F>(memory, table, range, attributes, gather, &mut lost))
     }
 
     /// Makes leaves smaller so that none, and no contiguous group, reaches over an end of `range`: then part of them can be

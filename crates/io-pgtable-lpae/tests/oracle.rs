@@ -25,6 +25,7 @@ struct Page {
 enum Operation {
     Map { start: u64, pages: u64, pa: u64, attributes: Attributes },
     Unmap { start: u64, pages: u64, strict: bool },
+    Protect { start: u64, pages: u64, attributes: Attributes },
     Keep(bool),
     Reclaim,
 }
@@ -65,6 +66,8 @@ fn operation() -> impl Strategy<Value = Operation> {
         }),
         5 => (page(), pages(), any::<bool>())
             .prop_map(|(start, pages, strict)| Operation::Unmap { start, pages, strict }),
+        2 => (page(), pages(), attributes())
+            .prop_map(|(start, pages, attributes)| Operation::Protect { start, pages, attributes }),
         1 => any::<bool>().prop_map(Operation::Keep),
         1 => Just(Operation::Reclaim),
     ]
@@ -231,6 +234,28 @@ impl Session {
         }
     }
 
+    fn protect(&mut self, start: u64, pages: u64, attributes: Attributes) {
+        let size = self.size();
+        let start = self.window + start * size;
+        let asked = range(start, pages * size);
+        let all = || (0..pages).map(|n| start + n * size);
+        let before = self.memory.live_words();
+        let result = self.table.protect(&self.memory, asked, attributes, &mut self.gather, |_| {});
+        let possible = all().all(|iova| {
+            self.model.get(&iova).is_some_and(|page| {
+                let inside =
+                    page.leaf_start >= start && page.leaf_start + (page.leaf_size - 1) <= asked.last();
+                inside && page.attributes.memory == attributes.memory
+            })
+        });
+        assert_eq!(result.is_ok(), possible, "{result:?}");
+        if possible {
+            all().for_each(|iova| self.model.get_mut(&iova).unwrap().attributes = attributes);
+        } else {
+            assert_eq!(before, self.memory.live_words());
+        }
+    }
+
     fn reclaim(&mut self) {
         let gather = std::mem::take(&mut self.gather);
         if let Some((_, freed)) = gather.finish() {
@@ -250,6 +275,7 @@ impl Session {
             match operation {
                 Operation::Map { start, pages, pa, attributes } => self.map(start, pages, pa, attributes),
                 Operation::Unmap { start, pages, strict } => self.unmap(start, pages, strict),
+                Operation::Protect { start, pages, attributes } => self.protect(start, pages, attributes),
                 Operation::Keep(keep) => {
                     self.keep = keep;
                     self.kept_ever |= keep;
@@ -319,7 +345,7 @@ fn configs() -> Vec<(TableConfig, u64)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 220, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn any_sequence_does_what_a_map_of_pages_does(
         which in 0usize..18,

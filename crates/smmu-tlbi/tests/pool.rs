@@ -58,7 +58,7 @@ fn a_tag_rests_until_its_invalidation_is_complete() {
     pool.put(retired).unwrap();
     assert_eq!(pool.take().unwrap().value(), value);
     // timed out, and never opened: out of circulation
-    drop(all.pop().map(OwnedTag::retire));
+    let _lost = all.pop().map(OwnedTag::retire);
     assert_eq!(pool.take().unwrap_err(), PoolError::Exhausted { size: 64 });
 }
 
