@@ -18,8 +18,10 @@ pub mod lifecycle;
 pub mod platform;
 pub mod receipt;
 pub mod registers;
+pub mod version;
 pub mod vmsa;
 
 pub use addr::{AddressSize, PhysAddr};
 pub use caps::{Caps, Feature, Quirk};
 pub use id::{Asid, IdError, InstanceId, StreamId, SubstreamId, VirtualStreamId, Vmid};
+pub use version::Version;

@@ -11,39 +11,39 @@ use core::fmt;
 bitfields! {
     /// `SMMU_CMDQ_CONTROL_PAGE_BASE<n>`: where control page n is (6.3.49).
     pub struct CmdqControlPageBase(u64) = "CMDQ_CONTROL_PAGE_BASE" {
-        /// 1: the queues of this page are registers of the SMMU; always 1 as of SMMUv3.4.
-        CMDQ_CONTROL_PAGE_PRESET: bool, 1;
-        /// Size of the page. 1: 64 KiB; no other value is defined.
-        CMDQGS: u8, 2;
+        /// Where the queues of this page are.
+        CMDQ_CONTROL_PAGE_PRESET: bool, 1 since V3_3 = { 1: "registers of the SMMU" };
+        /// Size of the page.
+        CMDQGS: u8, 2 since V3_3 = { 1: "64 KiB" };
         _: 13;
         /// Offset of the page from the base address of register page 0; no absolute address.
-        ADDR: u64, 40;
+        ADDR: u64, 40 since V3_3;
         _: 8;
     }
 
     /// `SMMU_CMDQ_CONTROL_PAGE_CFG<n>`: whether control page n is enabled; read only (6.3.50).
     pub struct CmdqControlPageCfg(u32) = "CMDQ_CONTROL_PAGE_CFG" {
         /// Always 1.
-        EN: bool, 1;
+        EN: bool, 1 since V3_3 = { 1: "enabled" };
         _: 31;
     }
 
     /// `SMMU_CMDQ_CONTROL_PAGE_STATUS<n>`: whether control page n is enabled (6.3.51).
     pub struct CmdqControlPageStatus(u32) = "CMDQ_CONTROL_PAGE_STATUS" {
         /// Always 1.
-        ENACK: bool, 1;
+        ENACK: bool, 1 since V3_3 = { 1: "enabled" };
         _: 31;
     }
 
     /// `SMMU_ECMDQ_BASE<n>`: address and size of the queue; read only unless `PROD.EN` and `CONS.ENACK` are 0 (6.3.107).
     pub struct EcmdqBase(u64) = "ECMDQ_BASE" {
         /// Log2 entries, at most IDR1.CMDQS.
-        LOG2SIZE: u8, 5;
+        LOG2SIZE: u8, 5 since V3_3;
         /// Address of the queue, aligned to the larger of its size and 32 bytes.
-        ADDR: u64, 51;
+        ADDR: u64, 51 since V3_3;
         _: 6;
-        /// Hint. 0: no read-allocate; 1: read-allocate.
-        RA: bool, 1;
+        /// Hint for reads.
+        RA: bool, 1 since V3_3 = { 0: "no read-allocate hint", 1: "read-allocate" };
         _: 1;
     }
 
@@ -51,28 +51,28 @@ bitfields! {
     /// ignored while `EN` and `CONS.ENACK` differ (6.3.108).
     pub struct EcmdqProd(u32) = "ECMDQ_PROD" {
         /// Index, and the wrap bit at bit LOG2SIZE; unused upper bits RES0.
-        WR: u32, 20;
+        WR: u32, 20 since V3_3;
         _: 3;
         /// Software copies CONS.ERR to acknowledge; must not differ from it otherwise, least of all when the queue is enabled.
-        ERRACK: bool, 1;
+        ERRACK: bool, 1 since V3_3;
         _: 7;
-        /// 0: stop; 1: consume commands. Effective when CONS.ENACK is equal.
-        EN: bool, 1;
+        /// 1: consume commands. Effective when CONS.ENACK is equal.
+        EN: bool, 1 since V3_3;
     }
 
     /// `SMMU_ECMDQ_CONS<n>`: where the SMMU takes the next command, and why it stopped; read only unless `PROD.EN` and
     /// `ENACK` are 0 (6.3.109).
     pub struct EcmdqCons(u32) = "ECMDQ_CONS" {
         /// Index, and the wrap bit at bit LOG2SIZE. After an error: the command that caused it.
-        RD: u32, 20;
+        RD: u32, 20 since V3_3;
         _: 3;
         /// Toggled by the SMMU on an error: active while it differs from PROD.ERRACK.
-        ERR: bool, 1;
-        /// Valid while an error is active. 0: CERROR_NONE; 1: CERROR_ILL; 2: CERROR_ABT; 3: CERROR_ATC_INV_SYNC.
-        ERR_REASON: u8, 3;
+        ERR: bool, 1 since V3_3;
+        /// Valid while an error is active.
+        ERR_REASON: u8, 3 since V3_3 = { 0: "CERROR_NONE", 1: "CERROR_ILL", 2: "CERROR_ABT", 3: "CERROR_ATC_INV_SYNC" };
         _: 4;
         /// What of PROD.EN has taken effect.
-        ENACK: bool, 1;
+        ENACK: bool, 1 since V3_3;
     }
 }
 
