@@ -1,7 +1,97 @@
-//! Registers: their places, their fields, typed access.
+//! Registers: their places, their fields, what they mean, typed access (IHI 0070 chapter 6).
 //!
-//! Each register is a type with a getter for every field; [`Registers`] reads and writes them through any
-//! [`Mmio`]. Positions are proven against the facts in `tests/facts/registers.txt`.
+//! Each register is a type, named as the architecture names it (`SMMU_CMDQ_BASE` is [`CmdqBase`]). It is a copy of the
+//! register's bits with a getter for each field (`base.log2size()`), typed constants for the setters
+//! ([`CmdqBase::LOG2SIZE`]), and a `Debug` that prints decoded fields. Each field's documentation says what it means, since
+//! when it is there, and how its values are called. A setter takes what fits, or gives an error: nothing is masked.
+//!
+//! ```
+//! use smmu_regs::registers::*;
+//! # struct Dead;
+//! # impl smmu_regs::platform::Mmio for Dead {
+//! #     fn read32(&self, _: smmu_regs::platform::RegisterOffset) -> u32 { 1 << 13 }
+//! #     fn write32(&self, _: smmu_regs::platform::RegisterOffset, _: u32) {}
+//! #     fn read64(&self, _: smmu_regs::platform::RegisterOffset) -> u64 { 0 }
+//! #     fn write64(&self, _: smmu_regs::platform::RegisterOffset, _: u64) {}
+//! # }
+//! # let smmu = Dead;
+//! // Any `Mmio` reads and writes them: see `Registers`.
+//! let idr0: Idr0 = smmu.get();
+//! assert!(idr0.msi());
+//!
+//! // 2^8 commands at an address: a value that does not fit its field, or an address that is not aligned, is an error.
+//! let base = CmdqBase::new()
+//!     .try_with(CmdqBase::LOG2SIZE, 8_u8)?
+//!     .try_with_address(CmdqBase::ADDR, 0x8000_1000)?
+//!     .with(CmdqBase::RA, true);
+//! smmu.put(base);
+//! assert_eq!(format!("{base:?}"), "CMDQ_BASE { LOG2SIZE=8 ADDR=0x80001000 RA=1 }");
+//!
+//! // The Realm bank has the same register elsewhere; what differs between banks is a type of its own.
+//! let at = CmdqBase::at(Bank::Realm).expect("it has a command queue");
+//! smmu.put_at(at, base);
+//!
+//! // Any register by its place, for a log.
+//! let line = describe(Cr1::AT, 0xd75).expect("CR1 is known").to_string();
+//! assert!(line.starts_with("CR1 = 0xd75 QUEUE_IC=1 (write-back)"), "{line}");
+//! # Ok::<(), smmu_regs::layout::FieldError>(())
+//! ```
+//!
+//! # Which register for what
+//!
+//! | task | registers |
+//! |---|---|
+//! | what is this SMMU | [`Idr0`] to [`Idr6`], [`Iidr`], [`Aidr`]: [`Caps`](crate::Caps) reads them for you; [`Pidr0`] ff. |
+//! | enable, disable | [`Cr0`] and [`Cr0ack`]; [`Cr1`] and [`Cr2`] before that; [`Gbpa`] for while it is disabled |
+//! | where the tables are | [`StrtabBase`], [`StrtabBaseCfg`]; [`DptBase`], [`DptBaseCfg`] |
+//! | commands | [`CmdqBase`], [`CmdqProd`], [`CmdqCons`]; more queues: [`EcmdqRegisters`] |
+//! | events, page requests | [`EventqBase`], [`EventqProd`], [`EventqCons`]; [`PriqBase`], [`PriqProd`], [`PriqCons`] |
+//! | interrupts | [`IrqCtrl`] and [`IrqCtrlack`]; addresses of MSIs: [`EventqIrqCfg0`] and its like |
+//! | errors | [`Gerror`] and [`Gerrorn`]; [`CmdqCons`], [`EcmdqCons`], [`DptCfgFar`] for their causes |
+//! | ask for a translation | [`GatosCtrl`], [`GatosSid`], [`GatosAddr`], [`GatosPar`]; for a guest [`VatosCtrl`] and its like |
+//! | memory partitioning | [`Mpamidr`], [`Gmpam`], [`Gbpmpam`] |
+//! | Secure, Realm, Root state | [`Register::at`], and the types whose names begin with `S`, `R` and `Root` |
+//!
+//! # Rules of access
+//!
+//! * **Sizes** (6.2). A 32-bit register is accessed by an aligned 32-bit access, a 64-bit one by an aligned 64-bit access
+//!   or by its two halves. Two 32-bit registers are never accessed at once. No atomic read-modify-write.
+//! * **Reserved bits** are RES0: write 0, do not rely on what is read. Setters never touch them.
+//! * **ID registers** are constant after reset. Many fields of other registers are UNKNOWN after it: [`Place::reset_zero`]
+//!   says which bits are 0.
+//! * **Update handshake** (6.3.9, 6.3.16). A write to `CR0` or `IRQ_CTRL` (in each bank) takes effect when `CR0ACK` or
+//!   `IRQ_CTRLACK` reads the same; until then the field must not be changed again.
+//!   [`handshake`](crate::handshake) does it with a deadline.
+//! * **`UPDATE` bit** ([`Gbpa`], [`Gmpam`], [`Gbpmpam`]). Wait for 0; write all fields with `UPDATE` = 1 in one store; wait for 0.
+//! * **Guarded registers** may only be written while what guards them is off, by then acknowledged, else the write is
+//!   ignored or the effect is unpredictable:
+//!
+//!   | guard | guarded |
+//!   |---|---|
+//!   | `CR0.SMMUEN` | [`Cr2`], [`StrtabBase`], [`StrtabBaseCfg`], the table attributes in [`Cr1`] |
+//!   | `CR0.CMDQEN` | [`CmdqBase`], [`CmdqCons`] |
+//!   | `CR0.EVENTQEN` | [`EventqBase`], [`EventqProd`] |
+//!   | `CR0.PRIQEN` | [`PriqBase`], [`PriqProd`] |
+//!   | all queues' enables, of enhanced queues too | the queue attributes in [`Cr1`] |
+//!   | the bit of `IRQ_CTRL` | the `*_IRQ_CFG` registers of that interrupt |
+//!   | `CR0.DPT_WALK_EN` | [`DptBase`], [`DptBaseCfg`] |
+//!   | `PROD.EN` and `CONS.ENACK` of the queue | [`EcmdqBase`], [`EcmdqCons`] |
+//!   | `RUN` of the group | the other `*ATOS_*` registers |
+//!
+//! * **Queue pointers** are an index with a wrap bit above it, at bit `LOG2SIZE`. Empty: all equal. Full: only the wrap
+//!   bits differ. Compare them by nothing else. A base is aligned to the size of its queue.
+//! * **Error toggles** (6.3.19). Error n is active while bit n of `GERROR` and `GERRORN` differ. Acknowledge by copying that
+//!   bit from `GERROR` to `GERRORN`; toggling the bit of an error that is not active is unpredictable.
+//! * **Overflow toggles**. A queue has overflowed while `PROD.OVFLG` and `CONS.OVACKFLG` differ. Copy the flag to acknowledge.
+//! * **Fault records** ([`DptCfgFar`], [`RootGpfFar`], [`RootGptCfgFar`]) keep the first fault; a write that clears `FAULT` clears
+//!   all of it.
+//! * **Order.** What the SMMU will read in memory is stored and published
+//!   ([`Memory::publish`](crate::platform::Memory::publish)) before the register that leads it there is written.
+//!
+//! # Where they come from
+//!
+//! Positions, access kinds, versions, resets and values are proven against the facts in `tests/facts/registers.txt`, both ways. The
+//! PMCGs (performance monitors) are devices of their own, with base addresses of their own, and not here.
 
 mod atos;
 mod bank;
