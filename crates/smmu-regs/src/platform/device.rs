@@ -182,10 +182,10 @@ impl Device {
         }
     }
 
-    /// The address of `bytes` (4 or 8) bytes of registers.
+    /// The address of `BYTES` (4 or 8) bytes of registers.
     #[inline]
-    fn at(&self, at: RegisterOffset, bytes: u16) -> Place {
-        if at.offset % bytes != 0 {
+    fn at<const BYTES: u16>(&self, at: RegisterOffset) -> Place {
+        if at.offset % BYTES != 0 {
             return Place::Misaligned;
         }
         match self.page(at.page) {
@@ -211,7 +211,7 @@ enum Place {
 impl Mmio for Device {
     #[inline]
     fn read32(&self, at: RegisterOffset) -> u32 {
-        match self.at(at, 4) {
+        match self.at::<4>(at) {
             // SAFETY: four aligned bytes of a mapped page of registers; what it does to the SMMU, `new`'s caller answers for.
             Place::Register(at) => unsafe { raw::read32(at.as_ptr().cast()) },
             Place::Nothing => 0,
@@ -221,7 +221,7 @@ impl Mmio for Device {
 
     #[inline]
     fn write32(&self, at: RegisterOffset, value: u32) {
-        if let Place::Register(at) = self.at(at, 4) {
+        if let Place::Register(at) = self.at::<4>(at) {
             // SAFETY: four aligned bytes of a mapped page of registers; what it does to the SMMU, `new`'s caller answers for.
             unsafe { raw::write32(at.as_ptr().cast(), value) }
         }
@@ -229,7 +229,7 @@ impl Mmio for Device {
 
     #[inline]
     fn read64(&self, at: RegisterOffset) -> u64 {
-        match (self.at(at, 8), self.access64) {
+        match (self.at::<8>(at), self.access64) {
             // SAFETY: eight aligned bytes of a mapped page of registers; what it does to the SMMU, `new`'s caller answers for.
             (Place::Register(at), Access64::Whole) => unsafe { raw::read64(at.as_ptr().cast()) },
             (Place::Register(at), Access64::Halves) => {
@@ -245,7 +245,7 @@ impl Mmio for Device {
 
     #[inline]
     fn write64(&self, at: RegisterOffset, value: u64) {
-        let Place::Register(at) = self.at(at, 8) else { return };
+        let Place::Register(at) = self.at::<8>(at) else { return };
         match self.access64 {
             // SAFETY: eight aligned bytes of a mapped page of registers; what it does to the SMMU, `new`'s caller answers for.
             Access64::Whole => unsafe { raw::write64(at.as_ptr().cast(), value) },

@@ -48,7 +48,7 @@ bitfields! {
     }
 
     /// `SMMU_ECMDQ_PROD<n>`: where software adds the next command, the enable, the acknowledge of errors; writes are
-    /// ignored while `EN` and `CONS.ENACK` differ (6.3.108).
+    /// ignored while `EN` and `CONS.ENACK` differ (6.3.108). A reset clears `EN` and `ERRACK`; `WR` is UNKNOWN then.
     pub struct EcmdqProd(u32) = "ECMDQ_PROD" {
         /// Index, and the wrap bit at bit LOG2SIZE; unused upper bits RES0.
         WR: u32, 20 since V3_3;
@@ -61,7 +61,7 @@ bitfields! {
     }
 
     /// `SMMU_ECMDQ_CONS<n>`: where the SMMU takes the next command, and why it stopped; read only unless `PROD.EN` and
-    /// `ENACK` are 0 (6.3.109).
+    /// `ENACK` are 0 (6.3.109). A reset clears `ENACK` and `ERR`; the rest is UNKNOWN then.
     pub struct EcmdqCons(u32) = "ECMDQ_CONS" {
         /// Index, and the wrap bit at bit LOG2SIZE. After an error: the command that caused it.
         RD: u32, 20 since V3_3;
@@ -212,9 +212,11 @@ impl EcmdqRegisters {
         if queue >= queues {
             return Err(EcmdqError::Queue { queue, queues });
         }
-        // Both fit: `page` is below 256, `queue` below `queues`, so the offset is below 64 KiB.
+        // Both fit: `page` is below 256; 2^LOG2NUMQ queues share 2^16 bytes, LOG2NUMQ is at most 8, and `queue` is below
+        // their number, so the offset is below 2^16.
         let page = Page::CommandQueues { bank, page: page as u8 };
-        let offset = queue as u32 * (0x1_0000 / queues as u32);
+        let spacing = 16 - idr6.cmdq_control_page_log2numq() as u32;
+        let offset = (queue as u32).wrapping_shl(spacing);
         Ok(Self { base: RegisterOffset { page, offset: offset as u16 } })
     }
 
