@@ -5,6 +5,7 @@
 //! value that does not fit, a table of all fields (which the layout proof compares with the facts carried in
 //! `tests/facts`) and a `Debug` that prints decoded fields.
 
+use crate::version::Version;
 use core::fmt;
 use core::marker::PhantomData;
 
@@ -16,6 +17,8 @@ pub trait Layout: Copy + 'static {
     const WIDTH: u32;
     /// All fields, from the least significant up. Bits that no field names are reserved.
     const FIELDS: &'static [FieldInfo];
+    /// What is known of each of [`Layout::FIELDS`], in the same order.
+    const MEANINGS: &'static [Meaning];
 
     /// The word as it stands, zero-extended.
     fn word(self) -> u64;
@@ -32,8 +35,30 @@ pub trait Layout: Copy + 'static {
 
 /// Mask of all of `fields`.
 #[must_use]
-pub fn named_bits(fields: &[FieldInfo]) -> u64 {
-    fields.iter().fold(0, |mask, field| mask | field.mask())
+pub const fn named_bits(mut fields: &[FieldInfo]) -> u64 {
+    let mut mask = 0;
+    while let [field, rest @ ..] = fields {
+        mask |= field.mask();
+        fields = rest;
+    }
+    mask
+}
+
+/// What is known of a field apart from its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meaning {
+    /// The version of the architecture that defined it.
+    pub since: Version,
+    /// Its values that have names; empty if it is a number, an address or a flag that says what its name says.
+    pub values: &'static [(u64, &'static str)],
+}
+
+impl Meaning {
+    /// The name of `value`.
+    #[must_use]
+    pub fn name(&self, value: u64) -> Option<&'static str> {
+        self.values.iter().find(|(named, _)| *named == value).map(|(_, name)| *name)
+    }
 }
 
 /// Name and place of one field.
@@ -230,8 +255,10 @@ pub fn write_fields<L: Layout>(value: L, f: &mut fmt::Formatter<'_>) -> fmt::Res
 
 /// Declares a word of named fields. See the [module](crate::layout).
 ///
-/// Fields are listed from bit 0 up as `NAME: type, width;` and reserved gaps as `_: width;`. For each field there is a
-/// getter in lower case and a constant in upper case; [`Layout`] and `Debug` are implemented.
+/// Fields are listed from bit 0 up as `NAME: type, width;` and reserved gaps as `_: width;`. After the width there may be
+/// the version that defined the field (`since V3_3`) and names of its values (`= { 0: "off", 1: "on" }`); both become
+/// part of the field's documentation. For each field there is a getter in lower case and a constant in upper case;
+/// [`Layout`] and `Debug` are implemented.
 ///
 /// ```
 /// smmu_regs::bitfields! {
@@ -241,7 +268,7 @@ pub fn write_fields<L: Layout>(value: L, f: &mut fmt::Formatter<'_>) -> fmt::Res
 ///         ENABLE: bool, 1;
 ///         _: 3;
 ///         /// How much.
-///         LEVEL: u8, 4;
+///         LEVEL: u8, 4 = { 0: "nothing", 15: "everything" };
 ///         _: 24;
 ///     }
 /// }
@@ -264,13 +291,26 @@ macro_rules! bitfields {
             [$($out)* #[bits($gap)] __: $repr,] [$($names)*] $($rest)*);
     };
     (@fields $m:tt $vis:vis $name:ident $repr:ident $arch:literal [$($out:tt)*] [$($names:tt)*]
-     $(#[$doc:meta])* $field:ident: $ty:ident, $width:literal; $($rest:tt)*) => {
+     $(#[$doc:meta])* $field:ident: $ty:ident, $width:literal
+     $(since $since:ident)? $(= { $($value:literal: $text:literal),+ $(,)? })?; $($rest:tt)*) => {
         $crate::bitfields!(@fields $m $vis $name $repr $arch
-            [$($out)* $(#[$doc])* #[bits($width, access = RO)] pub [<$field:lower>]: $ty,]
-            [$($names)* {[$(#[$doc])*] $field $ty}] $($rest)*);
+            [$($out)*
+                $(#[$doc])*
+                $(#[doc = ""] #[doc = $crate::since_text!($since)])?
+                $(#[doc = ""] $(#[doc = concat!("* ", $value, ": ", $text)])+)?
+                #[bits($width, access = RO)] pub [< # $field:lower>]: $ty,]
+            [$($names)*
+                {[
+                    $(#[$doc])*
+                    $(#[doc = ""] #[doc = $crate::since_text!($since)])?
+                    $(#[doc = ""] $(#[doc = concat!("* ", $value, ": ", $text)])+)?
+                ] $field $ty [$($since)?] [$($(($value, $text),)+)?]}]
+            $($rest)*);
     };
+    (@since) => { $crate::version::Version::V3_0 };
+    (@since $since:ident) => { $crate::version::Version::$since };
     (@fields [$($meta:tt)*] $vis:vis $name:ident $repr:ident $arch:literal [$($out:tt)*]
-     [$({[$($doc:tt)*] $field:ident $ty:ident})*]) => {
+     [$({[$($doc:tt)*] $field:ident $ty:ident [$($since:tt)*] [$($values:tt)*]})*]) => {
         $crate::layout::reexport::pastey::paste! {
             $($meta)*
             #[$crate::layout::reexport::bitfield_struct::bitfield($repr, debug = false)]
@@ -337,6 +377,12 @@ macro_rules! bitfields {
                 const NAME: &'static str = $arch;
                 const WIDTH: u32 = $repr::BITS;
                 const FIELDS: &'static [$crate::layout::FieldInfo] = &[$(Self::$field.info(),)*];
+                const MEANINGS: &'static [$crate::layout::Meaning] = &[$(
+                    $crate::layout::Meaning {
+                        since: $crate::bitfields!(@since $($since)*),
+                        values: &[$($values)*],
+                    },
+                )*];
 
                 #[inline]
                 fn word(self) -> u64 {

@@ -4,41 +4,81 @@ use super::registers;
 use crate::bitfields;
 
 registers! {
-    IrqCtrl: RW page0(0x50);
-    IrqCtrlack: RO page0(0x54);
-    Gerror: RO page0(0x60);
-    Gerrorn: RW page0(0x64);
-    GerrorIrqCfg0: RW page0(0x68);
-    GerrorIrqCfg1: RW page0(0x70);
-    GerrorIrqCfg2: RW page0(0x74);
-    EventqIrqCfg0: RW page0(0xb0);
-    EventqIrqCfg1: RW page0(0xb8);
-    EventqIrqCfg2: RW page0(0xbc);
-    PriqIrqCfg0: RW page0(0xd0);
-    PriqIrqCfg1: RW page0(0xd8);
-    PriqIrqCfg2: RW page0(0xdc);
+    IrqCtrl: RW {
+        IRQ_CTRL NonSecure V3_0 page0(0x50) zero;
+        R_IRQ_CTRL Realm V3_3 realm0(0x50) zero;
+    }
+    IrqCtrlack: RO {
+        IRQ_CTRLACK NonSecure V3_0 page0(0x54) zero;
+        R_IRQ_CTRLACK Realm V3_3 realm0(0x54) zero;
+    }
+    Gerror: RO {
+        GERROR NonSecure V3_0 page0(0x60) zero;
+    }
+    Gerrorn: RW {
+        GERRORN NonSecure V3_0 page0(0x64) zero;
+    }
+    GerrorIrqCfg0: RW {
+        GERROR_IRQ_CFG0 NonSecure V3_0 page0(0x68) none;
+        S_GERROR_IRQ_CFG0 Secure V3_0 page0(0x8068) none;
+    }
+    GerrorIrqCfg1: RW {
+        GERROR_IRQ_CFG1 NonSecure V3_0 page0(0x70) none;
+        S_GERROR_IRQ_CFG1 Secure V3_0 page0(0x8070) none;
+        R_GERROR_IRQ_CFG1 Realm V3_3 realm0(0x70) none;
+    }
+    GerrorIrqCfg2: RW {
+        GERROR_IRQ_CFG2 NonSecure V3_0 page0(0x74) none;
+        S_GERROR_IRQ_CFG2 Secure V3_0 page0(0x8074) none;
+        R_GERROR_IRQ_CFG2 Realm V3_3 realm0(0x74) none;
+    }
+    EventqIrqCfg0: RW {
+        EVENTQ_IRQ_CFG0 NonSecure V3_0 page0(0xb0) none;
+        S_EVENTQ_IRQ_CFG0 Secure V3_0 page0(0x80b0) none;
+    }
+    EventqIrqCfg1: RW {
+        EVENTQ_IRQ_CFG1 NonSecure V3_0 page0(0xb8) none;
+        S_EVENTQ_IRQ_CFG1 Secure V3_0 page0(0x80b8) none;
+        R_EVENTQ_IRQ_CFG1 Realm V3_3 realm0(0xb8) none;
+    }
+    EventqIrqCfg2: RW {
+        EVENTQ_IRQ_CFG2 NonSecure V3_0 page0(0xbc) none;
+        S_EVENTQ_IRQ_CFG2 Secure V3_0 page0(0x80bc) none;
+        R_EVENTQ_IRQ_CFG2 Realm V3_3 realm0(0xbc) none;
+    }
+    PriqIrqCfg0: RW {
+        PRIQ_IRQ_CFG0 NonSecure V3_0 page0(0xd0) none;
+    }
+    PriqIrqCfg1: RW {
+        PRIQ_IRQ_CFG1 NonSecure V3_0 page0(0xd8) none;
+        R_PRIQ_IRQ_CFG1 Realm V3_3 realm0(0xd8) none;
+    }
+    PriqIrqCfg2: RW {
+        PRIQ_IRQ_CFG2 NonSecure V3_0 page0(0xdc) none;
+        R_PRIQ_IRQ_CFG2 Realm V3_3 realm0(0xdc) none;
+    }
 }
 
 bitfields! {
     /// `SMMU_IRQ_CTRL`: interrupt enables; each write is acknowledged in `IRQ_CTRLACK` (6.3.16).
     pub struct IrqCtrl(u32) = "IRQ_CTRL" {
-        /// 0: disabled; 1: enabled.
-        GERROR_IRQEN: bool, 1;
-        /// RES0 when PRI=0. 0: disabled; 1: enabled.
-        PRIQ_IRQEN: bool, 1;
-        /// 0: disabled; 1: enabled.
-        EVENTQ_IRQEN: bool, 1;
+        /// Interrupt for global errors.
+        GERROR_IRQEN: bool, 1 = { 0: "disabled", 1: "enabled" };
+        /// RES0 when PRI=0.
+        PRIQ_IRQEN: bool, 1 = { 0: "disabled", 1: "enabled" };
+        /// Interrupt for the event queue.
+        EVENTQ_IRQEN: bool, 1 = { 0: "disabled", 1: "enabled" };
         _: 29;
     }
 
     /// `SMMU_IRQ_CTRLACK`: what of `IRQ_CTRL` has taken effect (6.3.18).
     pub struct IrqCtrlack(u32) = "IRQ_CTRLACK" {
-        /// 0: disabled; 1: enabled.
-        GERROR_IRQEN: bool, 1;
-        /// RES0 when PRI=0. 0: disabled; 1: enabled.
-        PRIQ_IRQEN: bool, 1;
-        /// 0: disabled; 1: enabled.
-        EVENTQ_IRQEN: bool, 1;
+        /// Interrupt for global errors.
+        GERROR_IRQEN: bool, 1 = { 0: "disabled", 1: "enabled" };
+        /// RES0 when PRI=0.
+        PRIQ_IRQEN: bool, 1 = { 0: "disabled", 1: "enabled" };
+        /// Interrupt for the event queue.
+        EVENTQ_IRQEN: bool, 1 = { 0: "disabled", 1: "enabled" };
         _: 29;
     }
 
@@ -61,10 +101,10 @@ bitfields! {
         MSI_GERROR_ABT_ERR: bool, 1;
         /// The SMMU entered Service Failure Mode (12.3).
         SFM_ERR: bool, 1;
-        /// An ECMDQ error is pending; only with ECMDQ. Since SMMUv3.3.
-        CMDQP_ERR: bool, 1;
-        /// DPT lookup fault recorded in DPT_CFG_FAR; only with IDR3.DPT. Since SMMUv3.3.
-        DPT_ERR: bool, 1;
+        /// An ECMDQ error is pending; only with ECMDQ.
+        CMDQP_ERR: bool, 1 since V3_3;
+        /// DPT lookup fault recorded in DPT_CFG_FAR; only with IDR3.DPT.
+        DPT_ERR: bool, 1 since V3_3;
         _: 21;
     }
 
@@ -87,10 +127,10 @@ bitfields! {
         MSI_GERROR_ABT_ERR: bool, 1;
         /// Acknowledges the error of the same name.
         SFM_ERR: bool, 1;
-        /// An ECMDQ error is pending; only with ECMDQ. Since SMMUv3.3.
-        CMDQP_ERR: bool, 1;
-        /// DPT lookup fault recorded in DPT_CFG_FAR; only with IDR3.DPT. Since SMMUv3.3.
-        DPT_ERR: bool, 1;
+        /// An ECMDQ error is pending; only with ECMDQ.
+        CMDQP_ERR: bool, 1 since V3_3;
+        /// DPT lookup fault recorded in DPT_CFG_FAR; only with IDR3.DPT.
+        DPT_ERR: bool, 1 since V3_3;
         _: 21;
     }
 
@@ -112,8 +152,8 @@ bitfields! {
     pub struct GerrorIrqCfg2(u32) = "GERROR_IRQ_CFG2" {
         /// As STE.MemAttr.
         MEMATTR: u8, 4;
-        /// 0: non-shareable; 1: reserved (as 0); 2: outer shareable; 3: inner shareable.
-        SH: u8, 2;
+        /// Shareability of the MSI.
+        SH: u8, 2 = { 0: "non-shareable", 1: "reserved (as 0)", 2: "outer shareable", 3: "inner shareable" };
         _: 26;
     }
 
@@ -135,8 +175,8 @@ bitfields! {
     pub struct EventqIrqCfg2(u32) = "EVENTQ_IRQ_CFG2" {
         /// As STE.MemAttr.
         MEMATTR: u8, 4;
-        /// 0: non-shareable; 1: reserved (as 0); 2: outer shareable; 3: inner shareable.
-        SH: u8, 2;
+        /// Shareability of the MSI.
+        SH: u8, 2 = { 0: "non-shareable", 1: "reserved (as 0)", 2: "outer shareable", 3: "inner shareable" };
         _: 26;
     }
 
@@ -158,11 +198,13 @@ bitfields! {
     pub struct PriqIrqCfg2(u32) = "PRIQ_IRQ_CFG2" {
         /// As STE.MemAttr.
         MEMATTR: u8, 4;
-        /// 0: non-shareable; 1: reserved (as 0); 2: outer shareable; 3: inner shareable.
-        SH: u8, 2;
+        /// Shareability of the MSI.
+        SH: u8, 2 = { 0: "non-shareable", 1: "reserved (as 0)", 2: "outer shareable", 3: "inner shareable" };
         _: 25;
-        /// Not affected by MSI support. 0: interrupt on non-empty transition; 1: interrupt only when a Last
-        /// page request arrives.
-        LO: bool, 1;
+        /// Not affected by MSI support.
+        LO: bool, 1 = {
+            0: "interrupt on non-empty transition",
+            1: "interrupt only when a Last page request arrives",
+        };
     }
 }

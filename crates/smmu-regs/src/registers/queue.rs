@@ -4,15 +4,48 @@ use super::registers;
 use crate::bitfields;
 
 registers! {
-    CmdqBase: RW page0(0x90);
-    CmdqProd: RW page0(0x98);
-    CmdqCons: RW page0(0x9c);
-    EventqBase: RW page0(0xa0);
-    EventqProd: RW page1(0xa8);
-    EventqCons: RW page1(0xac);
-    PriqBase: RW page0(0xc0);
-    PriqProd: RW page1(0xc8);
-    PriqCons: RW page1(0xcc);
+    CmdqBase: RW {
+        CMDQ_BASE NonSecure V3_0 page0(0x90) none;
+        S_CMDQ_BASE Secure V3_0 page0(0x8090) none;
+        R_CMDQ_BASE Realm V3_3 realm0(0x90) none;
+    }
+    CmdqProd: RW {
+        CMDQ_PROD NonSecure V3_0 page0(0x98) none;
+        S_CMDQ_PROD Secure V3_0 page0(0x8098) none;
+        R_CMDQ_PROD Realm V3_3 realm0(0x98) none;
+    }
+    CmdqCons: RW {
+        CMDQ_CONS NonSecure V3_0 page0(0x9c) none;
+        S_CMDQ_CONS Secure V3_0 page0(0x809c) none;
+        R_CMDQ_CONS Realm V3_3 realm0(0x9c) none;
+    }
+    EventqBase: RW {
+        EVENTQ_BASE NonSecure V3_0 page0(0xa0) none;
+        S_EVENTQ_BASE Secure V3_0 page0(0x80a0) none;
+        R_EVENTQ_BASE Realm V3_3 realm0(0xa0) none;
+    }
+    EventqProd: RW {
+        EVENTQ_PROD NonSecure V3_0 page1(0xa8) none;
+        S_EVENTQ_PROD Secure V3_0 page0(0x80a8) none;
+        R_EVENTQ_PROD Realm V3_3 realm1(0xa8) none;
+    }
+    EventqCons: RW {
+        EVENTQ_CONS NonSecure V3_0 page1(0xac) none;
+        S_EVENTQ_CONS Secure V3_0 page0(0x80ac) none;
+        R_EVENTQ_CONS Realm V3_3 realm1(0xac) none;
+    }
+    PriqBase: RW {
+        PRIQ_BASE NonSecure V3_0 page0(0xc0) none;
+        R_PRIQ_BASE Realm V3_3 realm0(0xc0) none;
+    }
+    PriqProd: RW {
+        PRIQ_PROD NonSecure V3_0 page1(0xc8) zero(OVFLG);
+        R_PRIQ_PROD Realm V3_3 realm1(0xc8) zero(OVFLG);
+    }
+    PriqCons: RW {
+        PRIQ_CONS NonSecure V3_0 page1(0xcc) none;
+        R_PRIQ_CONS Realm V3_3 realm1(0xcc) none;
+    }
 }
 
 bitfields! {
@@ -23,8 +56,8 @@ bitfields! {
         /// 51:5 before 3.4; base aligned to the larger of queue size and 32 bytes.
         ADDR: u64, 51;
         _: 6;
-        /// 0: no allocate hint; 1: read-allocate.
-        RA: bool, 1;
+        /// Hint for reads.
+        RA: bool, 1 = { 0: "no allocate hint", 1: "read-allocate" };
         _: 1;
     }
 
@@ -40,9 +73,8 @@ bitfields! {
         /// Index plus wrap bit at bit LOG2SIZE.
         RD: u32, 20;
         _: 4;
-        /// Valid while GERROR.CMDQ_ERR active. 0: CERROR_NONE; 1: CERROR_ILL; 2: CERROR_ABT; 3:
-        /// CERROR_ATC_INV_SYNC.
-        ERR: u8, 7;
+        /// Valid while GERROR.CMDQ_ERR active.
+        ERR: u8, 7 = { 0: "CERROR_NONE", 1: "CERROR_ILL", 2: "CERROR_ABT", 3: "CERROR_ATC_INV_SYNC" };
         _: 1;
     }
 
@@ -53,8 +85,8 @@ bitfields! {
         /// 51:5 before 3.4; base aligned to the larger of queue size and 32 bytes.
         ADDR: u64, 51;
         _: 6;
-        /// 0: no allocate hint; 1: write-allocate.
-        WA: bool, 1;
+        /// Hint for writes.
+        WA: bool, 1 = { 0: "no allocate hint", 1: "write-allocate" };
         _: 1;
     }
 
@@ -83,8 +115,8 @@ bitfields! {
         /// 51:5 before 3.4; base aligned to the larger of queue size and 32 bytes.
         ADDR: u64, 51;
         _: 6;
-        /// 0: no allocate hint; 1: write-allocate.
-        WA: bool, 1;
+        /// Hint for writes.
+        WA: bool, 1 = { 0: "no allocate hint", 1: "write-allocate" };
         _: 1;
     }
 
