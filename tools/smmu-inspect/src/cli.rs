@@ -252,6 +252,7 @@ fn run_probe(args: &ProbeArgs) -> Result<bool, Failure> {
         idr5: Idr5::from_bits(args.idr5),
         iidr: Iidr::from_bits(args.iidr),
         aidr: Aidr::from_bits(args.aidr),
+        ..IdRegisters::default()
     };
     println!("{}", decode::probe(&ids, args.strict)?);
     Ok(true)

@@ -115,6 +115,7 @@ impl Random {
                 idr5: Idr5::from_bits(idr5),
                 iidr: Iidr::from_bits(0),
                 aidr: Aidr::from_bits(self.pick(&[0, 1, 2, 3, 4])),
+                ..IdRegisters::default()
             };
             if Caps::probe_strict(&ids, &Hints::default()).is_ok() {
                 return ids;

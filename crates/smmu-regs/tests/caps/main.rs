@@ -21,6 +21,7 @@ fn ids(idr0: u32, idr1: u32, idr3: u32, idr5: u32, iidr: u32, aidr: u32) -> IdRe
         idr5: Idr5::from_bits(idr5),
         iidr: Iidr::from_bits(iidr),
         aidr: Aidr::from_bits(aidr),
+        ..IdRegisters::default()
     }
 }
 
@@ -158,7 +159,7 @@ fn firmware_models_bring_their_quirks() {
     assert!(quirks(FirmwareModel::Generic).is_empty());
     assert!(quirks(FirmwareModel::Tegra264).iter().eq([Quirk::RepeatCfgiTlbi]));
     assert!(quirks(FirmwareModel::CaviumCn99xx).iter().eq([Quirk::Page0Only, Quirk::CombinedInterrupt]));
-    assert!(quirks(FirmwareModel::HisiliconHi161x).iter().eq([Quirk::SkipPrefetch]));
+    assert!(quirks(FirmwareModel::HisiliconHi161x).iter().eq([Quirk::SkipPrefetch, Quirk::UntranslatedMsi]));
 }
 
 #[test]
