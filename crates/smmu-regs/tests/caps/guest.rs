@@ -132,7 +132,7 @@ fn linear_stream_tables_are_small() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20_000))]
+    #![proptest_config(ProptestConfig::with_cases(3_000))]
 
     /// Whatever the host is and whatever it hides: the guest reads exactly the view, which is within the host's
     /// capabilities, and nothing that it reads is forbidden.

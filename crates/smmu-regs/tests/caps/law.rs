@@ -238,28 +238,33 @@ pub(crate) fn wrong_version(w: &Words) -> Vec<&'static str> {
     broken
 }
 
-/// Words that are often an SMMU: everything with some bits turned over, or anything at all.
+/// Words that are often an SMMU: everything with a few or some bits turned over, or anything at all.
 pub(crate) fn any_words() -> impl Strategy<Value = Words> {
-    let flips = prop_oneof![
-        (any::<Words>(), any::<Words>(), any::<Words>())
-            .prop_map(|(a, b, c)| [0, 1, 2, 3, 4, 5, 6, 7, 8].map(|i| a[i] & b[i] & c[i])),
-        any::<Words>(),
-        proptest::array::uniform9(Just(0_u32)),
-    ];
-    (flips, 0_u32..6, any::<bool>(), any::<bool>()).prop_map(|(flips, minor, drivable, aarch32)| {
-        let base = everything();
-        let mut words: Words = [0, 1, 2, 3, 4, 5, 6, 7, 8].map(|i| base[i] ^ flips[i]);
-        words[8] = minor;
-        if drivable {
-            let either = get(&words, "IDR0.TTENDIAN") & 2;
-            set(&mut words, "IDR0.TTENDIAN", either);
-            set(&mut words, "IDR0.TTF", 2 | u32::from(aarch32));
-            for preset in ["IDR1.TABLES_PRESET", "IDR1.QUEUES_PRESET", "IDR1.REL"] {
-                set(&mut words, preset, 0);
+    let few = proptest::collection::vec((0_usize..8, 0_u32..32), 0..6).prop_map(|bits| {
+        bits.into_iter().fold([0; 9], |mut words: Words, (word, bit)| {
+            words[word] ^= 1 << bit;
+            words
+        })
+    });
+    let some = (any::<Words>(), any::<Words>(), any::<Words>())
+        .prop_map(|(a, b, c)| [0, 1, 2, 3, 4, 5, 6, 7, 8].map(|i| a[i] & b[i] & c[i]));
+    let flips = prop_oneof![3 => few, 2 => some, 1 => any::<Words>()];
+    (flips, prop_oneof![Just(4_u32), 0_u32..6], any::<bool>(), any::<bool>()).prop_map(
+        |(flips, minor, drivable, aarch32)| {
+            let base = everything();
+            let mut words: Words = [0, 1, 2, 3, 4, 5, 6, 7, 8].map(|i| base[i] ^ flips[i]);
+            words[8] = minor;
+            if drivable {
+                let either = get(&words, "IDR0.TTENDIAN") & 2;
+                set(&mut words, "IDR0.TTENDIAN", either);
+                set(&mut words, "IDR0.TTF", 2 | u32::from(aarch32));
+                for preset in ["IDR1.TABLES_PRESET", "IDR1.QUEUES_PRESET", "IDR1.REL"] {
+                    set(&mut words, preset, 0);
+                }
             }
-        }
-        words
-    })
+            words
+        },
+    )
 }
 
 #[test]

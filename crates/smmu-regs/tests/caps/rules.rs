@@ -217,8 +217,29 @@ fn a_stage_that_is_not_there_takes_its_features_with_it() {
     assert!(!caps.has(Feature::Pbha) && !caps.has(Feature::TwoLevelCdTable));
 }
 
+/// The words that the properties are tried on are of every kind, so that none of them holds for want of cases.
+#[test]
+fn the_cases_are_of_every_kind() {
+    use proptest::strategy::ValueTree;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let (mut refused, mut odd, mut lawful, mut of_version) = (0, 0, 0, 0);
+    for _ in 0..2_000 {
+        let words = any_words().new_tree(&mut runner).unwrap().current();
+        match (Caps::probe(&ids(words), &Hints::default()), forbidden(&words).is_empty()) {
+            (Err(_), _) => refused += 1,
+            (Ok(_), false) => odd += 1,
+            (Ok(_), true) if wrong_version(&words).is_empty() => of_version += 1,
+            (Ok(_), true) => lawful += 1,
+        }
+    }
+    assert!(
+        [refused, odd, lawful, of_version].iter().all(|kind| *kind > 100),
+        "{refused} {odd} {lawful} {of_version}"
+    );
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20_000))]
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
 
     /// The oddities are exactly what the manual forbids: nothing odd is let through, nothing lawful is refused.
     #[test]

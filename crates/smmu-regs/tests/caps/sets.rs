@@ -285,7 +285,7 @@ pub(crate) fn any_narrow() -> impl Strategy<Value = Narrow> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(5_000))]
+    #![proptest_config(ProptestConfig::with_cases(1_500))]
 
     /// What two share, each has; what each asks of software, both ask.
     #[test]
