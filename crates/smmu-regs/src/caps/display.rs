@@ -3,8 +3,6 @@
 use super::Caps;
 use core::fmt;
 
-/// One line for each thing; errata, quirks and what is odd come last.
-
 impl fmt::Display for Caps {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "architecture      SMMUv3.{}", self.minor_version)?;

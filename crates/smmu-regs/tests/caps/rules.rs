@@ -84,11 +84,14 @@ fn values_of_wider_fields_are_read() {
     assert_eq!((caps.command_queue_log2, caps.event_queue_log2, caps.pri_queue_log2), (19, 18, 17));
 }
 
-/// One rule of the manual broken at a time, and what is made of it: fields, oddity, features that go.
+/// Fields that are changed, and what is made of it: the oddity, features that go.
+type Case = (&'static [(&'static str, u32)], Oddity, &'static [Feature]);
+
+/// One rule of the manual broken at a time.
 #[test]
 fn each_oddity_is_told_by_its_name_and_value() {
     use Feature as F;
-    let cases: &[(&[(&str, u32)], Oddity, &[Feature])] = &[
+    let cases: &[Case] = &[
         (&[("IDR0.ST_LEVEL", 2)], Oddity::StreamTableLevel, &[F::TwoLevelStreamTable]),
         (&[("IDR0.STALL_MODEL", 3)], Oddity::StallModel, &[]),
         (
@@ -215,6 +218,48 @@ fn a_stage_that_is_not_there_takes_its_features_with_it() {
         assert!(odd.contains(&oddity), "{oddity:?} not in {odd:?}");
     }
     assert!(!caps.has(Feature::Pbha) && !caps.has(Feature::TwoLevelCdTable));
+}
+
+/// Each promise of a version is missed where it is not kept, and each feature that is too new is told.
+#[test]
+fn versions_and_fields_are_held_against_each_other() {
+    let gaps = |changes: &[(&str, u32)]| {
+        let mut words = everything();
+        for (field, value) in changes {
+            set(&mut words, field, *value);
+        }
+        probe(words).version_gaps().map(|gap| gap.to_string()).collect::<Vec<_>>()
+    };
+    assert!(gaps(&[]).is_empty());
+    for (field, since) in [
+        ("IDR0.HYP", 2),
+        ("IDR3.XNX", 1),
+        ("IDR3.FWB", 2),
+        ("IDR3.RIL", 2),
+        ("IDR3.BBML", 2),
+        ("IDR3.E0PD", 3),
+        ("IDR3.PTWNNC", 3),
+        ("IDR3.EPAN", 4),
+    ] {
+        assert_eq!(
+            gaps(&[(field, 0)]),
+            [format!("{field} is mandatory since SMMUv3.{since}, and is not there")]
+        );
+        // The version before has no such promise.
+        let before = gaps(&[(field, 0), ("AIDR.ARCHMINORREV", since - 1)]);
+        assert!(!before.iter().any(|gap| gap.contains("mandatory")), "{before:?}");
+    }
+    // OAS 7 is the only one here that SMMUv3.3 may not have.
+    assert_eq!(gaps(&[("AIDR.ARCHMINORREV", 3)]), ["IDR5.OAS is there before SMMUv3.4"]);
+    let old = gaps(&[("AIDR.ARCHMINORREV", 0)]);
+    for field in
+        ["IDR3.XNX", "IDR3.PBHA", "IDR3.MPAM", "IDR1.ECMDQ", "IDR5.DS", "IDR0.HTTU", "IDR3.BBML", "IDR5.VAX"]
+    {
+        assert!(
+            old.iter().any(|gap| gap.starts_with(&format!("{field} is there before"))),
+            "{field}: {old:?}"
+        );
+    }
 }
 
 /// The words that the properties are tried on are of every kind, so that none of them holds for want of cases.
