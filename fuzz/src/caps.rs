@@ -2,29 +2,34 @@
 
 use arbitrary::Arbitrary;
 use smmu_regs::Caps;
-use smmu_regs::caps::{FirmwareModel, Hints, IdRegisters};
-use smmu_regs::registers::{Aidr, Idr0, Idr1, Idr3, Idr5, Iidr};
+use smmu_regs::caps::{FirmwareModel, Hints, IdRegisters, Quirk, Quirks};
+use smmu_regs::registers::{Aidr, Idr0, Idr1, Idr2, Idr3, Idr4, Idr5, Idr6, Iidr};
 use smmu_regs::vmsa::HardwareUpdate;
 
 /// ID registers and what firmware says.
 #[derive(Debug, Arbitrary)]
 pub struct AnySmmu {
-    registers: [u32; 6],
+    registers: [u32; 9],
     coherent: Option<bool>,
     httu: Option<u8>,
     model: u8,
+    quirks: u8,
     host_uses_e2h: bool,
+    atomic_128: bool,
 }
 
 impl AnySmmu {
     /// The ID registers.
     pub fn registers(&self) -> IdRegisters {
-        let [idr0, idr1, idr3, idr5, iidr, aidr] = self.registers;
+        let [idr0, idr1, idr2, idr3, idr4, idr5, idr6, iidr, aidr] = self.registers;
         IdRegisters {
             idr0: Idr0::from_bits(idr0),
             idr1: Idr1::from_bits(idr1),
+            idr2: Idr2::from_bits(idr2),
             idr3: Idr3::from_bits(idr3),
+            idr4: Idr4::from_bits(idr4),
             idr5: Idr5::from_bits(idr5),
+            idr6: Idr6::from_bits(idr6),
             iidr: Iidr::from_bits(iidr),
             aidr: Aidr::from_bits(aidr),
         }
@@ -44,8 +49,17 @@ impl AnySmmu {
             2 => FirmwareModel::CaviumCn99xx,
             _ => FirmwareModel::Tegra264,
         };
-        let (coherent, host_uses_e2h) = (self.coherent, self.host_uses_e2h);
-        Hints { coherent, httu: self.httu.map(httu), model, host_uses_e2h }
+        let named = |set: Quirks, (bit, quirk): (usize, &Quirk)| {
+            set.with_if(*quirk, u32::from(self.quirks) >> bit & 1 != 0)
+        };
+        Hints {
+            coherent: self.coherent,
+            httu: self.httu.map(httu),
+            model,
+            quirks: Quirk::ALL.iter().enumerate().fold(Quirks::EMPTY, named),
+            host_uses_e2h: self.host_uses_e2h,
+            atomic_128: self.atomic_128,
+        }
     }
 }
 

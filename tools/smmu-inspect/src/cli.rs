@@ -8,8 +8,8 @@ use smmu_inspect::{decode, demo};
 use smmu_machine::{Machine, ModelMachine, QemuMachine};
 use smmu_model::{Adversity, Atomicity, Profile};
 use smmu_regs::StreamId;
-use smmu_regs::caps::IdRegisters;
-use smmu_regs::registers::{Aidr, Idr0, Idr1, Idr3, Idr5, Iidr};
+use smmu_regs::caps::{ERRATA, IdRegisters};
+use smmu_regs::registers::{Aidr, Idr0, Idr1, Idr2, Idr3, Idr5, Idr6, Iidr};
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
@@ -31,6 +31,8 @@ enum Command {
     Eval(EvalArgs),
     /// Says what an SMMU with given ID registers can do.
     Probe(ProbeArgs),
+    /// Lists the errata that the library knows.
+    Errata,
     /// Makes the words of a command, event, STE or CD readable.
     Decode(DecodeArgs),
     /// Runs random sequences of driver operations on the model and on QEMU, and compares them.
@@ -105,12 +107,18 @@ struct ProbeArgs {
     /// SMMU_IDR1.
     #[arg(long, value_parser = register)]
     idr1: u32,
+    /// SMMU_IDR2.
+    #[arg(long, value_parser = register, default_value = "0")]
+    idr2: u32,
     /// SMMU_IDR3.
     #[arg(long, value_parser = register, default_value = "0")]
     idr3: u32,
     /// SMMU_IDR5.
     #[arg(long, value_parser = register)]
     idr5: u32,
+    /// SMMU_IDR6.
+    #[arg(long, value_parser = register, default_value = "0")]
+    idr6: u32,
     /// SMMU_IIDR.
     #[arg(long, value_parser = register, default_value = "0")]
     iidr: u32,
@@ -120,6 +128,9 @@ struct ProbeArgs {
     /// Refuses reserved values and impossible combinations.
     #[arg(long)]
     strict: bool,
+    /// Prints instead the ID registers for a guest that owns stage 1 of nested translation.
+    #[arg(long)]
+    guest: bool,
 }
 
 fn register(text: &str) -> Result<u32, String> {
@@ -165,6 +176,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Demo(args) => run_demo(&args),
         Command::Eval(args) => run_eval(&args),
         Command::Probe(args) => run_probe(&args),
+        Command::Errata => run_errata(),
         Command::Differ(args) => differ::run(&args),
         Command::Decode(args) => return run_decode(&args),
     };
@@ -248,12 +260,27 @@ fn run_probe(args: &ProbeArgs) -> Result<bool, Failure> {
     let ids = IdRegisters {
         idr0: Idr0::from_bits(args.idr0),
         idr1: Idr1::from_bits(args.idr1),
+        idr2: Idr2::from_bits(args.idr2),
         idr3: Idr3::from_bits(args.idr3),
         idr5: Idr5::from_bits(args.idr5),
+        idr6: Idr6::from_bits(args.idr6),
         iidr: Iidr::from_bits(args.iidr),
         aidr: Aidr::from_bits(args.aidr),
+        ..IdRegisters::default()
     };
-    println!("{}", decode::probe(&ids, args.strict)?);
+    if args.guest {
+        println!("{}", decode::guest(&ids, args.strict)?);
+    } else {
+        println!("{}", decode::probe(&ids, args.strict)?);
+    }
+    Ok(true)
+}
+
+fn run_errata() -> Result<bool, Failure> {
+    let mut out = io::stdout().lock();
+    for erratum in ERRATA {
+        writeln!(out, "{erratum}\n  matches {}; known from {}", decode::matched(erratum), erratum.source)?;
+    }
     Ok(true)
 }
 

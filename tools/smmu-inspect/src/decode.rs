@@ -1,8 +1,8 @@
-//! `smmu-inspect decode` and `probe`: words from a log or a dump, made readable.
+//! `smmu-inspect decode`, `probe` and `errata`: words from a log or a dump, made readable.
 
 use smmu_cmds::{RawCommand, RawEvent};
 use smmu_regs::Caps;
-use smmu_regs::caps::{Hints, IdRegisters, ProbeError};
+use smmu_regs::caps::{Erratum, Hints, IdRegisters, Match, Narrow, ProbeError, Revisions};
 use smmu_ste::{Cd, Ste};
 use std::fmt;
 
@@ -90,9 +90,49 @@ pub fn decode(kind: Kind, words: &[String]) -> Result<String, DecodeError> {
 /// # Errors
 /// It cannot be driven; with `strict`, also if anything in the registers is reserved or impossible.
 pub fn probe(ids: &IdRegisters, strict: bool) -> Result<String, ProbeError> {
+    Ok(caps(ids, strict)?.to_string())
+}
+
+fn caps(ids: &IdRegisters, strict: bool) -> Result<Caps, ProbeError> {
     let hints = Hints::default();
-    let caps = if strict { Caps::probe_strict(ids, &hints) } else { Caps::probe(ids, &hints) };
-    Ok(caps?.to_string())
+    if strict { Caps::probe_strict(ids, &hints) } else { Caps::probe(ids, &hints) }
+}
+
+/// The ID registers that a guest may see which owns stage 1 of nested translation on such an SMMU.
+///
+/// # Errors
+/// Those of [`probe`]; nothing is left that a guest could drive.
+pub fn guest(ids: &IdRegisters, strict: bool) -> Result<String, Box<dyn std::error::Error>> {
+    let shown = caps(ids, strict)?.narrow(&Narrow::NESTED_GUEST)?;
+    let ids = shown.to_guest_id_registers()?;
+    let words = [
+        ("IDR0", ids.idr0.into_bits()),
+        ("IDR1", ids.idr1.into_bits()),
+        ("IDR2", ids.idr2.into_bits()),
+        ("IDR3", ids.idr3.into_bits()),
+        ("IDR4", ids.idr4.into_bits()),
+        ("IDR5", ids.idr5.into_bits()),
+        ("IDR6", ids.idr6.into_bits()),
+        ("IIDR", ids.iidr.into_bits()),
+        ("AIDR", ids.aidr.into_bits()),
+    ];
+    Ok(words.map(|(name, word)| format!("{name} {word:#010x}")).join("\n"))
+}
+
+/// What an erratum matches, in a few words.
+#[must_use]
+pub fn matched(erratum: &Erratum) -> String {
+    match erratum.matches {
+        Match::Iidr { implementer, product, revisions } => {
+            let range = |some: &Revisions| {
+                let Revisions { variant: (v, w), revision: (p, q) } = some;
+                format!("r{v}p{p} to r{w}p{q}")
+            };
+            let ranges: Vec<_> = revisions.iter().map(range).collect();
+            format!("IIDR implementer {implementer:#x}, product {product:#x}, {}", ranges.join(" or "))
+        }
+        Match::Firmware(model) => format!("firmware that names {model:?}"),
+    }
 }
 
 #[cfg(test)]

@@ -113,6 +113,52 @@ fn a_wrong_command_line_is_2_and_names_what_is_wrong() {
 }
 
 #[test]
+fn errata_are_listed_with_what_they_match() {
+    let output = run(&["errata"]);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(said.lines().count(), 2 * smmu_regs::caps::ERRATA.len(), "{said}");
+    for part in [
+        "1076982 (Arm MMU-600 up to r0p2)",
+        "[without SEV]",
+        "IIDR implementer 0x43b, product 0x487, r0p0 to r0p15 or r0p0 to r15p0",
+        "firmware that names Tegra264",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+#[test]
+fn a_guests_registers_can_be_probed_again() {
+    // The README's SMMU, with broadcast maintenance.
+    let host = [
+        "--idr0",
+        "0x084d76bb",
+        "--idr1",
+        "0x0e739d20",
+        "--idr3",
+        "0x7714",
+        "--idr5",
+        "0x00400476",
+        "--aidr",
+        "3",
+    ];
+    let output = run(&[&["probe", "--guest"][..], &host].concat());
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let words: Vec<&str> = said.lines().map(|line| line.split_once(' ').unwrap().1).collect();
+    let [idr0, idr1, _, idr3, _, idr5, _, _, aidr] = words[..] else { panic!("{said}") };
+    let guest = ["--idr0", idr0, "--idr1", idr1, "--idr3", idr3, "--idr5", idr5, "--aidr", aidr];
+    let output = run(&[&["probe", "--strict"][..], &guest].concat());
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(
+        said.contains("SMMUv3.3") && said.contains(" S1P ") && !said.contains("S2P") && !said.contains("BTM"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_failure_is_1_and_names_what_failed() {
     for (args, named) in [
         (&["eval", "/nonexistent.jsonl"][..], "/nonexistent.jsonl"),

@@ -198,6 +198,7 @@ fn caps(profile: &Profile) -> Caps {
         idr5: Idr5::from_bits(profile.idr[5]),
         iidr: Iidr::from_bits(profile.iidr),
         aidr: Aidr::from_bits(profile.aidr),
+        ..IdRegisters::default()
     };
     Caps::probe(&ids, &Hints::default()).unwrap()
 }

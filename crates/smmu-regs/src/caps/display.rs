@@ -9,6 +9,7 @@ impl fmt::Display for Caps {
         writeln!(f, "features          {}", self.features)?;
         writeln!(f, "output addresses  {}", self.oas)?;
         writeln!(f, "stage-1 input     {} bits", self.stage1_input_bits)?;
+        writeln!(f, "stage-2 input     {} bits", self.stage2_input_bits())?;
         writeln!(f, "granules          {}", self.granules)?;
         writeln!(f, "ASID, VMID        {} bits, {} bits", self.asid_bits, self.vmid_bits)?;
         writeln!(f, "StreamID          {} bits", self.stream_id_bits)?;
@@ -18,9 +19,17 @@ impl fmt::Display for Caps {
             "queue limits      commands 2^{}, events 2^{}, page requests 2^{}",
             self.command_queue_log2, self.event_queue_log2, self.pri_queue_log2
         )?;
+        if let Some(ecmdq) = self.ecmdq {
+            let (pages, queues) = (ecmdq.pages(), ecmdq.queues_per_page());
+            writeln!(f, "enhanced queues   {pages} control pages of {queues} queues")?;
+        }
+        if let Some(offset) = self.vatos_offset {
+            writeln!(f, "VATOS page        at {offset:#x}")?;
+        }
         writeln!(f, "on a fault        {:?}, at most {} stalled", self.stall_model, self.stall_max)?;
         writeln!(f, "break-before-make {:?}", self.bbm)?;
         writeln!(f, "hardware updates  {:?}", self.httu)?;
+        writeln!(f, "table endianness  {:?}", self.table_endianness)?;
         write!(f, "errata            ")?;
         let mut errata = self.errata().peekable();
         if errata.peek().is_none() {
@@ -28,12 +37,15 @@ impl fmt::Display for Caps {
         }
         for (index, erratum) in errata.enumerate() {
             if index != 0 {
-                f.write_str("; ")?;
+                f.write_str("\n                  ")?;
             }
-            write!(f, "{} ({}): {}", erratum.id, erratum.part, erratum.text)?;
+            write!(f, "{erratum}")?;
         }
         if !self.quirks.is_empty() {
             write!(f, "\nquirks            {}", self.quirks)?;
+        }
+        for gap in self.version_gaps() {
+            write!(f, "\nversion           {gap}")?;
         }
         for oddity in self.oddities().iter() {
             write!(f, "\nodd               {oddity}")?;

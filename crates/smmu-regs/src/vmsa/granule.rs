@@ -136,6 +136,8 @@ pub struct GranuleSet(u8);
 impl GranuleSet {
     /// No granule.
     pub const EMPTY: Self = Self(0);
+    /// All granules.
+    pub const ALL: Self = Self::EMPTY.with(Granule::Size4K).with(Granule::Size16K).with(Granule::Size64K);
 
     const fn bit(granule: Granule) -> u8 {
         1 << granule.tlbi_tg()

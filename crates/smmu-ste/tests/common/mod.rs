@@ -102,12 +102,11 @@ impl Random {
             let sizes = [self.pick(&[0, 4, 20]), 10, 10, 10];
             let [ssid, pri, event, command] = sizes;
             let idr1 = self.bits() as u32 & 0x0c00_0000 | command << 21 | event << 16 | pri << 11 | ssid << 6;
-            let idr5 = self.bits() as u32 & 0x1f6 | 1 << 4;
+            // VAX 0 or 1. The granule of 64K, without which neither 52-bit output nor VAX 1 can be, is often there.
+            let idr5 = self.bits() as u32 & 0x5f6 | 1 << 4 | self.pick(&[0, 1, 1]) << 6;
             let idr5 = idr5 & !7 | self.pick(&[2, 4, 5, 6, 7]);
-            // PBHA implies HAD, S2PO implies S2PI, D128 excludes VMSAv8-32, DPT implies ATS.
             let idr3 = self.bits() as u32 & 0x00ff_ffbc;
-            let idr3 = idr3 | (idr3 >> 3 & 1) << 2 | (idr3 >> 20 & 1) << 19;
-            let idr0 = idr0 & !((idr5 >> 8 & 1) << 2) | (idr3 >> 15 & 1) << 10;
+            let [idr0, idr3, idr5] = depend(idr0, ssid, idr3, idr5);
             let ids = IdRegisters {
                 idr0: Idr0::from_bits(idr0),
                 idr1: Idr1::from_bits(idr1 | 16), // 16 StreamID bits
@@ -115,12 +114,67 @@ impl Random {
                 idr5: Idr5::from_bits(idr5),
                 iidr: Iidr::from_bits(0),
                 aidr: Aidr::from_bits(self.pick(&[0, 1, 2, 3, 4])),
+                ..IdRegisters::default()
             };
             if Caps::probe_strict(&ids, &Hints::default()).is_ok() {
                 return ids;
             }
         }
     }
+}
+
+/// The registers without the bits that cannot be for want of another, and with those that others include (IHI 0070 6.3.1,
+/// 6.3.4, 6.3.6).
+fn depend(idr0: u32, ssid: u32, idr3: u32, idr5: u32) -> [u32; 3] {
+    let has = |word: u32, bit: u32| word >> bit & 1 != 0;
+    let without = |word: u32, bits: &[u32]| bits.iter().fold(word, |word, bit| word & !(1 << bit));
+    let with = |word: u32, bits: &[u32]| bits.iter().fold(word, |word, bit| word | 1 << bit);
+    let (mut idr0, mut idr3, mut idr5) = (idr0, idr3, idr5);
+    // DPT implies ATS; DPT and D128 exclude VMSAv8-32.
+    if has(idr3, 15) {
+        idr0 = with(idr0, &[10]);
+    }
+    if has(idr3, 15) || has(idr5, 8) {
+        idr0 = without(idr0, &[2]);
+    }
+    let (stage2, stage1, ats) = (has(idr0, 0), has(idr0, 1), has(idr0, 10));
+    if !(stage1 && stage2) {
+        idr0 = without(idr0, &[9, 11, 20]); // HYP, NS1ATS, VATOS
+    }
+    if !ats {
+        idr0 = without(idr0, &[11, 16, 23]); // NS1ATS, PRI, ATSRECERR
+        idr3 = without(idr3, &[16]); // PASIDTT
+    }
+    if ssid == 0 {
+        idr3 = without(idr3, &[5, 16]); // PPS, PASIDTT
+    }
+    if !has(idr0, 16) {
+        idr3 = without(idr3, &[5]); // PPS
+    }
+    if !has(idr0, 15) {
+        idr0 = without(idr0, &[20]); // VATOS
+    }
+    // D128 includes S1PI, AIE; S2PI, S2PO, MTEPERM. PBHA includes HAD; S2PO and, with stage 2, THE include S2PI.
+    if has(idr5, 8) {
+        idr3 = with(idr3, &[18, 19, 20, 22, 23]);
+    }
+    idr3 = with(idr3, if has(idr3, 3) { &[2] } else { &[] });
+    idr3 = with(idr3, if has(idr3, 20) || has(idr3, 21) { &[19] } else { &[] });
+    if !stage1 {
+        idr3 = without(idr3, &[2, 3, 18, 21, 23]); // HAD, PBHA, S1PI, THE, AIE
+    }
+    if !stage2 {
+        idr0 = without(idr0, &[17]); // VMW
+        idr3 = without(idr3, &[4, 14, 19, 20, 22]); // XNX, PTWNNC, S2PI, S2PO, MTEPERM
+    }
+    // DS needs VAX; VAX needs GRAN64K or DS.
+    if !has(idr5, 10) {
+        idr5 = without(idr5, &[7]);
+    }
+    if !has(idr5, 6) && !has(idr5, 7) {
+        idr5 = without(idr5, &[10]);
+    }
+    [idr0, idr3, idr5]
 }
 
 /// The capabilities of an SMMU with these registers.

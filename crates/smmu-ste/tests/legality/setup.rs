@@ -4,7 +4,7 @@
 pub(crate) use crate::common::{CD_FACTS, STE_FACTS, Words, caps_of, example, large, places, typed};
 pub(crate) use proptest::prelude::*;
 pub(crate) use smmu_regs::addr::{AddressSize, PhysAddr};
-pub(crate) use smmu_regs::caps::IdRegisters;
+pub(crate) use smmu_regs::caps::{Hints, IdRegisters};
 pub(crate) use smmu_regs::registers::{Idr0, Idr1, Idr3, Idr5};
 pub(crate) use smmu_regs::vmsa::{
     Cacheability, Granule, HardwareUpdate, Level, RegimeError, Shareability, Stage1Regime, Stage2Regime,
@@ -17,7 +17,8 @@ pub(crate) use smmu_ste::ste::{
     Stage2Config, Ste, SteConfig, SteError, SteOddity, SteSummary, StreamWorld, WithoutSubstream,
 };
 
-/// The SMMU of [`IdRegisters::EXAMPLE`] with some bits of an ID register cleared and others set.
+/// The SMMU of [`IdRegisters::EXAMPLE`] with some bits of an ID register cleared and others set. What cannot be without a
+/// cleared one is gone too.
 pub(crate) fn altered(idr: u32, clear: u32, set: u32) -> Caps {
     let mut ids = IdRegisters::EXAMPLE;
     let new = |bits: u32| bits & !clear | set;
@@ -27,7 +28,7 @@ pub(crate) fn altered(idr: u32, clear: u32, set: u32) -> Caps {
         3 => ids.idr3 = Idr3::from_bits(new(ids.idr3.into_bits())),
         _ => ids.idr5 = Idr5::from_bits(new(ids.idr5.into_bits())),
     }
-    caps_of(&ids)
+    Caps::probe(&ids, &Hints::default()).unwrap()
 }
 
 pub(crate) const STAGE1: Stage1Config = Stage1Config {

@@ -9,7 +9,8 @@ use super::output::{object, word};
 use serde_json::Value;
 use smmu_regs::addr::AddressSize;
 use smmu_regs::caps::{
-    BbmLevel, FirmwareModel, Hints, IdRegisters, Oddity, Quirk, Quirks, StallModel, TableEndianness,
+    BbmLevel, CpuTables, Features, FirmwareModel, Hints, IdRegisters, Quirk, Quirks, Requirements,
+    StallModel, TableEndianness,
 };
 use smmu_regs::registers::{Aidr, Idr0, Idr1, Idr3, Idr5, Iidr};
 use smmu_regs::vmsa::{Granule, HardwareUpdate, Level};
@@ -40,6 +41,7 @@ pub(super) fn answer(record: &Fields<'_>) -> Answer {
         idr5: Idr5::from_bits(input.register("idr5")?),
         iidr: Iidr::from_bits(input.register("iidr")?),
         aidr: Aidr::from_bits(input.register("aidr")?),
+        ..IdRegisters::default()
     };
     let (firmware, cpu) = (Firmware::new(&input.object("fw")?)?, Cpu::new(&input.object("cpu")?)?);
     let msi_polling = !input.flag("disable_msipoll")?;
@@ -55,15 +57,12 @@ pub(super) fn answer(record: &Fields<'_>) -> Answer {
     if commands < FEWEST_COMMANDS_LOG2 {
         return Ok(object([("ret", ENXIO.into())]));
     }
-    let mut quirks = caps.quirks;
-    for model in firmware.more_models {
-        quirks = quirks.union(Caps::probe(&ids, &Hints { model, ..hints })?.quirks);
-    }
+    let caps = as_read(caps, &ids);
     let pages = page_sizes(&caps);
     Ok(object([
         ("ret", 0.into()),
-        ("feature_names", feature_names(&caps, &ids, &cpu, pages)),
-        ("option_names", option_names(&caps, quirks, msi_polling)),
+        ("feature_names", feature_names(&caps, &ids, &cpu)),
+        ("option_names", option_names(&caps, msi_polling)),
         ("oas", caps.oas.bits().into()),
         ("pgsize_bitmap", word(pages)),
         ("asid_bits", caps.asid_bits.into()),
@@ -77,12 +76,22 @@ pub(super) fn answer(record: &Fields<'_>) -> Answer {
     ]))
 }
 
+/// `caps` with the address sizes as their fields give them, each by itself. The driver knows input sizes of 48 and 52 bits,
+/// and takes a reserved output size as 48 bits.
+fn as_read(caps: Caps, ids: &IdRegisters) -> Caps {
+    let mut read = caps;
+    read.stage1_input_bits = if ids.idr5.vax() == 1 { 52 } else { 48 };
+    read.oas = match AddressSize::from_code(ids.idr5.oas()) {
+        Some(AddressSize::Bits56) | None => AddressSize::Bits48,
+        Some(size) => size,
+    };
+    read
+}
+
 /// What firmware says.
 struct Firmware {
     usable: bool,
     hints: Hints,
-    /// A device tree can name several models; hints hold one.
-    more_models: Vec<FirmwareModel>,
 }
 
 impl Firmware {
@@ -90,18 +99,13 @@ impl Firmware {
         let coherent = Some(input.flag("coherent")?);
         match input.text("kind")? {
             "dt" => {
-                let mut models = Vec::new();
-                for (key, model) in [
-                    ("hisilicon_broken_prefetch", FirmwareModel::HisiliconHi161x),
-                    ("cavium_broken_page1", FirmwareModel::CaviumCn99xx),
-                    ("tegra264", FirmwareModel::Tegra264),
-                ] {
-                    if input.flag(key)? {
-                        models.push(model);
-                    }
-                }
-                let hints = Hints { coherent, ..Hints::default() };
-                Ok(Self { usable: input.integer("iommu_cells")? == 1, hints, more_models: models })
+                let quirks = Quirks::EMPTY
+                    .with_if(Quirk::SkipPrefetch, input.flag("hisilicon_broken_prefetch")?)
+                    .with_if(Quirk::Page0Only, input.flag("cavium_broken_page1")?);
+                let model =
+                    if input.flag("tegra264")? { FirmwareModel::Tegra264 } else { FirmwareModel::Generic };
+                let hints = Hints { coherent, model, quirks, ..Hints::default() };
+                Ok(Self { usable: input.integer("iommu_cells")? == 1, hints })
             }
             "iort" => {
                 let model = match input.number("model")? {
@@ -116,7 +120,7 @@ impl Firmware {
                     _ => HardwareUpdate::TableAccessFlag,
                 };
                 let hints = Hints { coherent, httu: Some(httu), model, ..Hints::default() };
-                Ok(Self { usable: true, hints, more_models: Vec::new() })
+                Ok(Self { usable: true, hints })
             }
             other => Err(Stop::Skip(format!("firmware of the kind \"{other}\" is not known"))),
         }
@@ -147,16 +151,24 @@ impl Cpu {
         })
     }
 
-    /// Whether the SMMU can walk their tables as they do.
-    fn can_share(&self, caps: &Caps, pages: u64) -> bool {
+    /// Whether the SMMU can walk their tables as they do. The driver asks this of an SMMU without stage 1 too, and knows
+    /// addresses of more than 48 bits with 64K pages only.
+    fn can_share(&self, caps: &Caps) -> bool {
+        let (Some(granule), Some(output)) = (Granule::from_shift(self.page_shift), self.parange) else {
+            return false;
+        };
         let wide = self.va_bits > 48;
-        caps.has(Feature::Coherent)
-            && (!wide || self.page_shift == Granule::Size64K.shift() && caps.stage1_input_bits == 52)
-            && pages.checked_shr(self.page_shift).is_some_and(|sizes| sizes & 1 != 0)
-            && self.parange.is_some_and(|size| caps.oas >= size)
-            && (caps.asid_bits == 16 || !self.asid16)
-            && (!self.haft || caps.httu == HardwareUpdate::TableAccessFlag)
-            && (!self.bbml3 || caps.bbm == BbmLevel::Level2)
+        let tables = CpuTables {
+            granule,
+            input_bits: if wide { 52 } else { 48 },
+            output,
+            asid_bits: if self.asid16 { 16 } else { 8 },
+            table_access_flag: self.haft,
+            changes_block_size: self.bbml3,
+        };
+        let need = Requirements::shared_tables(&tables);
+        let features = need.features.without(Features::of(&[Feature::Stage1]));
+        (!wide || granule == Granule::Size64K) && caps.satisfies(&Requirements { features, ..need })
     }
 }
 
@@ -175,18 +187,17 @@ fn page_sizes(caps: &Caps) -> u64 {
     })
 }
 
-fn feature_names(caps: &Caps, ids: &IdRegisters, cpu: &Cpu, pages: u64) -> Value {
+fn feature_names(caps: &Caps, ids: &IdRegisters, cpu: &Cpu) -> Value {
     let has = |feature| caps.has(feature);
-    let odd = |oddity| caps.oddities().iter().any(|met| met == oddity);
-    let hyp = has(Feature::Hyp) || odd(Oddity::HypWithoutStages);
+    let hyp = ids.idr0.hyp();
     let two_level = has(Feature::TwoLevelStreamTable) && ids.idr1.sidsize() > LINEAR_STREAM_BITS;
     let stalls = caps.stall_model;
     let names = [
         ("2LVL_STRTAB", two_level),
-        ("2LVL_CDTAB", has(Feature::TwoLevelCdTable) || odd(Oddity::Cd2lWithoutStage1)),
+        ("2LVL_CDTAB", ids.idr0.cd2l()),
         ("TT_LE", caps.table_endianness != TableEndianness::Big),
         ("TT_BE", caps.table_endianness == TableEndianness::Mixed),
-        ("PRI", has(Feature::Pri) || odd(Oddity::PriWithoutAts)),
+        ("PRI", ids.idr0.pri()),
         ("ATS", has(Feature::Ats)),
         ("SEV", has(Feature::Sev)),
         ("MSI", has(Feature::Msi)),
@@ -198,7 +209,7 @@ fn feature_names(caps: &Caps, ids: &IdRegisters, cpu: &Cpu, pages: u64) -> Value
         ("STALL_FORCE", stalls == StallModel::Forced),
         ("VAX", caps.stage1_input_bits == 52),
         ("RANGE_INV", has(Feature::RangeInvalidation)),
-        ("SVA", cpu.can_share(caps, pages)),
+        ("SVA", cpu.can_share(caps)),
         ("E2H", hyp && cpu.vhe),
         ("NESTING", has(Feature::Nested)),
         ("ATTR_TYPES_OVR", has(Feature::AttrTypesOverride)),
@@ -207,19 +218,19 @@ fn feature_names(caps: &Caps, ids: &IdRegisters, cpu: &Cpu, pages: u64) -> Value
         ("S2FWB", has(Feature::S2Fwb)),
         ("BBML2", caps.bbm == BbmLevel::Level2),
         ("HAFT", caps.httu >= HardwareUpdate::TableAccessFlag),
-        ("DS", has(Feature::Ds)),
+        ("DS", ids.idr5.ds()),
     ];
     listed(&names)
 }
 
-fn option_names(caps: &Caps, quirks: Quirks, msi_polling: bool) -> Value {
+fn option_names(caps: &Caps, msi_polling: bool) -> Value {
     // Completion is polled for in memory, so the SMMU's write must be seen.
     let polls = caps.has(Feature::Msi) && caps.has(Feature::Coherent) && msi_polling;
     listed(&[
-        ("SKIP_PREFETCH", quirks.contains(Quirk::SkipPrefetch)),
-        ("PAGE0_REGS_ONLY", quirks.contains(Quirk::Page0Only)),
+        ("SKIP_PREFETCH", caps.must(Quirk::SkipPrefetch)),
+        ("PAGE0_REGS_ONLY", caps.must(Quirk::Page0Only)),
         ("MSIPOLL", polls),
-        ("CMDQ_FORCE_SYNC", quirks.contains(Quirk::ForceSync)),
+        ("CMDQ_FORCE_SYNC", caps.must(Quirk::ForceSync)),
     ])
 }
 

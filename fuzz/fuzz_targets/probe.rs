@@ -1,9 +1,10 @@
-//! Any ID registers give capabilities within the architecture's limits, or a reason.
+//! Any ID registers give capabilities within the architecture's limits, or a reason; what is shared or narrowed is within
+//! them, and a guest reads exactly what it is told.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use smmu_fuzz::caps::AnySmmu;
-use smmu_regs::caps::{BbmLevel, ProbeError, StallModel};
+use smmu_regs::caps::{BbmLevel, Features, Hints, Narrow, ProbeError, Quirks, Requirements, StallModel};
 use smmu_regs::{AddressSize, Caps, Feature, Quirk};
 use smmu_ste::SteConfig;
 use smmu_ste::table::StreamTableShape;
@@ -23,10 +24,18 @@ const NEEDS: &[(Feature, Feature)] = &[
     (Feature::VmidWildcard, Feature::Stage2),
     (Feature::Vatos, Feature::Atos),
     (Feature::AtsRecordErrors, Feature::Ats),
+    (Feature::Ecmdq, Feature::Coherent),
+    (Feature::Ecmdq, Feature::Msi),
+    (Feature::Dpt, Feature::Ats),
+    (Feature::PasidTranslated, Feature::Ats),
+    (Feature::PriPasidAlways, Feature::Pri),
+    (Feature::Pbha, Feature::Had),
+    (Feature::Had, Feature::Stage1),
+    (Feature::Xnx, Feature::Stage2),
+    (Feature::S2PermissionOverlay, Feature::S2PermissionIndirection),
 ];
 
 fn limits(caps: &Caps) {
-    assert!(caps.has(Feature::Aarch64Tables) && (caps.has(Feature::Stage1) || caps.has(Feature::Stage2)));
     for (feature, needs) in NEEDS {
         assert!(!caps.has(*feature) || caps.has(*needs), "{feature} without {needs}");
     }
@@ -42,13 +51,14 @@ fn limits(caps: &Caps) {
     assert!(caps.bbm <= BbmLevel::Level2);
 }
 
-fn errata(caps: &Caps) {
+fn errata(caps: &Caps, named: Quirks) {
     for erratum in caps.errata() {
         assert!(caps.features.intersect(erratum.clears).is_empty(), "{} leaves what it clears", erratum.id);
         assert_eq!(caps.quirks.intersect(erratum.asks), erratum.asks, "{}", erratum.id);
     }
-    let quirks = Quirk::ALL.iter().filter(|quirk| caps.must(**quirk)).count();
-    assert!(quirks == 0 || caps.errata().next().is_some(), "a quirk without an erratum");
+    for quirk in Quirk::ALL.iter().filter(|quirk| caps.must(**quirk) && !named.contains(**quirk)) {
+        assert!(caps.errata().any(|erratum| erratum.asks.contains(*quirk)), "{quirk} without an erratum");
+    }
 }
 
 /// What every driver does first works, or is refused with a reason.
@@ -62,7 +72,32 @@ fn first_steps(caps: &Caps) {
     }
 }
 
-fuzz_target!(|smmu: AnySmmu| {
+/// Whether all that `less` can do, `more` can do too.
+fn within(less: &Caps, more: &Caps) -> bool {
+    more.satisfies(&Requirements::all_of(less))
+}
+
+/// Less is never more, and a guest reads what it is told.
+fn less(caps: &Caps, other: Option<Caps>, hide: Features) {
+    if let Some(Ok(both)) = other.map(|other| caps.intersect(&other)) {
+        assert!(within(&both, caps) && other.is_some_and(|other| within(&both, &other)));
+    }
+    let narrow = Narrow { hide, ..Narrow::NOTHING };
+    for shown in [Ok(*caps), caps.narrow(&narrow), caps.narrow(&Narrow::NESTED_GUEST)].into_iter().flatten() {
+        assert!(within(&shown, caps));
+        limits(&shown);
+        match (shown.to_guest_id_registers(), shown.guest_view()) {
+            (Ok(registers), Ok(view)) => {
+                assert_eq!(Caps::probe_strict(&registers, &Hints::default()), Ok(view));
+                assert!(within(&view, &shown) && view.version_gaps().next().is_none());
+            }
+            (registers, view) => assert!(registers.is_err() && view.is_err()),
+        }
+    }
+}
+
+fuzz_target!(|pair: (AnySmmu, AnySmmu, u64)| {
+    let (smmu, other, hide) = pair;
     let (registers, hints) = (smmu.registers(), smmu.hints());
     let strict = Caps::probe_strict(&registers, &hints);
     let caps = match Caps::probe(&registers, &hints) {
@@ -78,8 +113,13 @@ fuzz_target!(|smmu: AnySmmu| {
     }
     assert!(hints.coherent.is_none_or(|coherent| coherent == caps.has(Feature::Coherent)));
     assert!(hints.httu.is_none_or(|httu| httu == caps.httu));
+    assert!(caps.has(Feature::Aarch64Tables) && (caps.has(Feature::Stage1) || caps.has(Feature::Stage2)));
     limits(&caps);
-    errata(&caps);
+    errata(&caps, hints.quirks);
     first_steps(&caps);
+    let hidden =
+        |set: Features, (bit, feature): (usize, &Feature)| set.with_if(*feature, hide >> bit & 1 != 0);
+    let hide = Feature::ALL.iter().enumerate().fold(Features::EMPTY, hidden);
+    less(&caps, Caps::probe(&other.registers(), &other.hints()).ok(), hide);
     assert!(!caps.to_string().is_empty());
 });
