@@ -56,7 +56,7 @@ impl Command {
     ///
     /// # Errors
     /// The SMMU would refuse the command or understand something else: see [`CommandError`].
-    #[inline]
+    #[inline(always)]
     pub fn encode(&self, caps: &Caps) -> Result<RawCommand, CommandError> {
         match self.by_address(caps, caps.usable_vmid_bits()) {
             Some(words) => words.map(RawCommand::from_words),
