@@ -1,7 +1,9 @@
 //! Commands as a line of a log.
 
-use super::{Command, RawCommand, SyncSignal};
+use super::interface::bank_name;
+use super::{Command, RawCommand, Ssec, SyncSignal};
 use core::fmt;
+use smmu_regs::Bank;
 
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -92,10 +94,18 @@ impl fmt::Debug for RawCommand {
 }
 
 impl fmt::Display for RawCommand {
+    /// What it says on the Non-secure queue; if it says nothing there, on another queue, which is then named.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.decode() {
-            Ok(command) => command.fmt(f),
-            Err(error) => write!(f, "{self:?}: {error}"),
+        let error = match self.decode() {
+            Ok(command) => return command.fmt(f),
+            Err(error) => error,
+        };
+        for bank in [Bank::Secure, Bank::Realm] {
+            if let Ok((command, ssec)) = self.decode_on(bank) {
+                let secure = if ssec == Ssec::Secure { " SSec=1" } else { "" };
+                return write!(f, "{command}{secure} (on the {} queue)", bank_name(bank));
+            }
         }
+        write!(f, "{self:?}: {error}")
     }
 }

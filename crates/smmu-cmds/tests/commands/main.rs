@@ -196,3 +196,21 @@ fn odd_words_are_named() {
         Err(DecodeError::MustBeZero { command, field: "SSID without SSV", value: 1 })
     );
 }
+
+#[test]
+fn words_are_shown_for_the_queue_that_takes_them() {
+    let show = |low, high| RawCommand::from_words([low, high]).to_string();
+    assert_eq!(show(0x3_0000_0003, 1), "CMD_CFGI_STE StreamID=0x3 leaf");
+    assert_eq!(show(0x3_0000_0403, 1), "CMD_CFGI_STE StreamID=0x3 leaf SSec=1 (on the Secure queue)");
+    assert_eq!(show(0x7_0000_0058, 0), "CMD_TLBI_S_S12_VMALL VMID=0x7 (on the Secure queue)");
+    assert_eq!(
+        show(0x1_0fc0_1046, 1 << 63 | 0x1000),
+        "CMD_SYNC interrupt, 0x1 to Non-secure 0x1000 (on the Realm queue)"
+    );
+    assert_eq!(show(0x73, 0x4000_0601), "CMD_DPTI_PA 0x40000000, 2^30 bytes leaf");
+    assert_eq!(
+        show(0x5_0000_0002, 0x1000_0043),
+        "CMD_PREFETCH_ADDR StreamID=0x5 0x10000000 and on, 2^3 addresses 2^14 bytes apart"
+    );
+    assert!(show(0x12, 0x400).contains("reserved encoding"));
+}
