@@ -32,6 +32,7 @@ const WORKS: &[Work] = &[
     work("page_sequential_unmap", None, Some(4.0)),
     work("translate_random", None, Some(4.0)),
     work("encode", Some(1.3), Some(1.0)),
+    work("encode_tags", Some(1.3), Some(1.0)),
     work("plan_1GiB_37_single", None, Some(6.0)),
     work("plan_1GiB_37_exact", None, Some(6.0)),
     work("plan_ragged_single", None, Some(6.0)),

@@ -3,7 +3,11 @@
 use crate::vmsa;
 use arbitrary::{Arbitrary, Result, Unstructured};
 use smmu_cmds::Command;
-use smmu_cmds::command::{AtcSpan, PriResponse, ResumeAction, Sync, SyncSignal, TlbiOperand, TlbiRange};
+use smmu_cmds::command::{
+    AtcSpan, DptRegion, DptSize, Interface, NonSecureInterface, PrefetchSpan, PriResponse, RealmInterface, ResumeAction,
+    SecureInterface, Ssec, Sync, SyncSignal, TlbiOperand, TlbiRange,
+};
+use smmu_regs::caps::StallModel;
 use smmu_regs::{Asid, PhysAddr, StreamId, SubstreamId, Vmid};
 
 /// A command.
@@ -22,8 +26,10 @@ fn operand(u: &mut Unstructured<'_>) -> Result<TlbiOperand> {
     let (address, leaf): (u64, bool) = u.arbitrary()?;
     let hint = if u.arbitrary()? { Some(vmsa::level(u)?) } else { None };
     let range = TlbiRange::new(vmsa::granule(u)?, u.arbitrary()?, u.arbitrary()?, hint);
+    let wide: bool = u.arbitrary()?;
     let ranged = range.ok().and_then(|range| {
-        let shift = hint.map_or(range.granule().shift(), |level| level.shift(range.granule()));
+        let range = range.with_descriptors_128().ok().filter(|_| wide).unwrap_or(range);
+        let shift = range.alignment();
         TlbiOperand::range(address >> shift << shift, leaf, range).ok()
     });
     Ok(ranged.unwrap_or(TlbiOperand::page(address, leaf)))
@@ -34,9 +40,10 @@ fn span(u: &mut Unstructured<'_>) -> Result<AtcSpan> {
 }
 
 fn sync(u: &mut Unstructured<'_>) -> Result<Sync> {
-    let signal = match u.int_in_range(0..=2)? {
+    let signal = match u.int_in_range(0..=3)? {
         0 => SyncSignal::None,
         1 => SyncSignal::Interrupt { address: PhysAddr::new(u.arbitrary()?), data: u.arbitrary()? },
+        2 => SyncSignal::InterruptNonSecure { address: PhysAddr::new(u.arbitrary()?), data: u.arbitrary()? },
         _ => SyncSignal::Event,
     };
     Ok(Sync { signal, msi_shareability: u.arbitrary()?, msi_attributes: u.arbitrary()? })
@@ -44,7 +51,7 @@ fn sync(u: &mut Unstructured<'_>) -> Result<Sync> {
 
 impl<'a> Arbitrary<'a> for AnyCommand {
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
-        let which = u.int_in_range(0..=21)?;
+        let which = u.int_in_range(0..=34)?;
         let stream = StreamId::new(u.arbitrary()?);
         let (vmid, asid) = (Vmid::new(u.arbitrary()?), Asid::new(u.arbitrary()?));
         Ok(Self(match which {
@@ -79,7 +86,52 @@ impl<'a> Arbitrary<'a> for AnyCommand {
                 Command::Resume { stream, stag: u.arbitrary()?, action: *u.choose(&actions)? }
             }
             20 => Command::StallTerm { stream },
+            21 => {
+                let (substream, ns) = (optional(u)?, u.arbitrary()?);
+                let (size, stride) = (u.int_in_range(0..=31)?, u.int_in_range(0..=31)?);
+                let span = PrefetchSpan::new(u.arbitrary()?, size, stride).expect("at most 31");
+                Command::PrefetchAddr { stream, substream, span, ns }
+            }
+            22 => Command::CfgiVmsPidm { vmid },
+            23 => Command::TlbiEl3All,
+            24 => Command::TlbiEl3Va { operand: operand(u)? },
+            25 => Command::TlbiSEl2All,
+            26 => Command::TlbiSEl2Asid { asid },
+            27 => Command::TlbiSEl2Va { asid, operand: operand(u)? },
+            28 => Command::TlbiSEl2Vaa { operand: operand(u)? },
+            29 => Command::TlbiSS12Vmall { vmid },
+            30 => Command::TlbiSS2Ipa { vmid, operand: operand(u)? },
+            31 => Command::TlbiSnhAll,
+            32 => Command::DptiAll,
+            33 => {
+                let size = *u.choose(&DptSize::ALL)?;
+                let address = PhysAddr::new(u.arbitrary::<u64>()? >> size.shift() << size.shift());
+                Command::DptiPa { region: DptRegion::new(address, size).expect("aligned"), leaf: u.arbitrary()? }
+            }
             _ => Command::Sync(sync(u)?),
         }))
+    }
+}
+
+/// The queue of any programming interface, and SSec.
+#[derive(Debug)]
+pub struct AnyInterface(pub Interface, pub Ssec);
+
+impl<'a> Arbitrary<'a> for AnyInterface {
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        let non_secure = NonSecureInterface { partids: u.arbitrary()? };
+        let interface = match u.int_in_range(0..=2)? {
+            0 => Interface::NonSecure(non_secure),
+            1 => Interface::Secure(SecureInterface {
+                non_secure,
+                stream_id_bits: u.int_in_range(0..=32)?,
+                sel2: u.arbitrary()?,
+                stall_model: *u.choose(&[StallModel::Supported, StallModel::TerminateOnly, StallModel::Forced])?,
+                ats_maintenance: u.arbitrary()?,
+                partids: u.arbitrary()?,
+            }),
+            _ => Interface::Realm(RealmInterface { ats: u.arbitrary()?, dpt: u.arbitrary()?, partids: u.arbitrary()? }),
+        };
+        Ok(Self(interface, if u.arbitrary()? { Ssec::Secure } else { Ssec::NonSecure }))
     }
 }

@@ -1,6 +1,6 @@
 //! What we tell an Arm SMMUv3 and what it tells us: commands, events, queues.
 //!
-//! * [`command`]: every command of the non-secure queue as a [`Command`] that cannot hold a reserved form, and its
+//! * [`command`]: every command as a [`Command`] that cannot hold a reserved form, its legality on each queue, and its
 //!   encoding for an SMMU of given capabilities;
 //! * [`event`]: event records and page requests, raw and decoded;
 //! * [`guest`]: a guest's commands, judged and rewritten for the physical queue, one by one or in batches;

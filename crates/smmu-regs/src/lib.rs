@@ -60,6 +60,7 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 pub mod addr;
+pub mod bank;
 pub mod caps;
 pub mod handshake;
 pub mod id;
@@ -72,6 +73,7 @@ pub mod version;
 pub mod vmsa;
 
 pub use addr::{AddressSize, PhysAddr};
+pub use bank::Bank;
 pub use caps::{Caps, Feature, Quirk};
 pub use id::{Asid, IdError, InstanceId, StreamId, SubstreamId, VirtualStreamId, Vmid};
 pub use version::Version;

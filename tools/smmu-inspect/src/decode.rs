@@ -1,8 +1,10 @@
 //! `smmu-inspect decode`, `probe` and `errata`: words from a log or a dump, made readable.
 
+use smmu_cmds::command::{Interface, NonSecureInterface, RealmInterface, SecureInterface};
 use smmu_cmds::{RawCommand, RawEvent};
 use smmu_regs::Caps;
-use smmu_regs::caps::{Erratum, Hints, IdRegisters, Match, Narrow, ProbeError, Revisions};
+use smmu_regs::caps::{Erratum, Hints, IdRegisters, Match, Narrow, ProbeError, Revisions, StallModel};
+use smmu_regs::registers::{Idr3, Idr5};
 use smmu_ste::{Cd, Ste};
 use std::fmt;
 
@@ -72,7 +74,7 @@ fn exactly<const N: usize>(kind: Kind, words: &[u64]) -> Result<[u64; N], Decode
 pub fn decode(kind: Kind, words: &[String]) -> Result<String, DecodeError> {
     let words = words.iter().map(|word| number(word)).collect::<Result<Vec<u64>, _>>()?;
     Ok(match kind {
-        Kind::Command => RawCommand::from_words(exactly(kind, &words)?).to_string(),
+        Kind::Command => command(RawCommand::from_words(exactly(kind, &words)?)),
         Kind::Event => RawEvent::from_words(exactly(kind, &words)?).to_string(),
         Kind::Ste => {
             let ste = Ste::from_words(exactly(kind, &words)?);
@@ -83,6 +85,39 @@ pub fn decode(kind: Kind, words: &[String]) -> Result<String, DecodeError> {
         }
         Kind::Cd => Cd::from_words(exactly(kind, &words)?).to_string(),
     })
+}
+
+/// The command, and what the queues of an SMMU that has everything would object to.
+fn command(raw: RawCommand) -> String {
+    let mut text = raw.to_string();
+    let Some(caps) = everything() else { return text };
+    let non_secure = NonSecureInterface { partids: true };
+    let secure = SecureInterface {
+        non_secure,
+        stream_id_bits: 32,
+        sel2: true,
+        stall_model: StallModel::Supported,
+        ats_maintenance: true,
+        partids: true,
+    };
+    for interface in [
+        Interface::NonSecure(non_secure),
+        Interface::Secure(secure),
+        Interface::Realm(RealmInterface { ats: true, dpt: true, partids: true }),
+    ] {
+        if let Err(objection) = raw.legal(&caps, &interface) {
+            text.push_str(&format!("\n{interface} queue: {objection}"));
+        }
+    }
+    text
+}
+
+/// The example SMMU with all that its command queue can have besides.
+fn everything() -> Option<Caps> {
+    let ids = IdRegisters::EXAMPLE;
+    let idr3 = ids.idr3.with(Idr3::MPAM, true).with(Idr3::DPT, true);
+    let idr5 = ids.idr5.with(Idr5::DS, true).with(Idr5::D128, true);
+    Caps::probe(&IdRegisters { idr3, idr5, ..ids }, &Hints::default()).ok()
 }
 
 /// What an SMMU with these ID registers can do.
@@ -156,6 +191,10 @@ mod tests {
             "CMD_CFGI_STE StreamID=0x3 leaf"
         );
         assert!(decode(Kind::Command, &words("0x12 0x400")).unwrap().contains("reserved encoding"));
+        let resume = decode(Kind::Command, &words("0x300000044 0x1")).unwrap();
+        let (first, rest) = resume.split_once('\n').unwrap();
+        assert_eq!(first, "CMD_RESUME StreamID=0x3 STAG=0x1 Terminate");
+        assert_eq!(rest, "Realm queue: CMD_RESUME raises CERROR_ILL: the Realm queue never takes it");
         assert!(decode(Kind::Ste, &words("0xd 0 0 0 0 0 0 0")).unwrap().contains("S2AA64"));
         let error = decode(Kind::Event, &words("1 2 3")).unwrap_err();
         assert_eq!(error, DecodeError::Count { kind: Kind::Event, wanted: 4, given: 3 });

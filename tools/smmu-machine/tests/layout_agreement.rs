@@ -48,7 +48,10 @@ registers! {
 fn crates() -> Table {
     let mut table = Table::new();
     crates_registers(&mut table);
-    for opcode in Opcode::ALL {
+    // The model has the Non-secure queue only, and no Device Permission Table.
+    let modelled =
+        |opcode: &Opcode| !opcode.is_secure_only() && !matches!(opcode, Opcode::DptiAll | Opcode::DptiPa);
+    for opcode in Opcode::ALL.into_iter().filter(modelled) {
         add(&mut table, opcode.name(), &command::words_of(opcode).unwrap());
     }
     add(&mut table, "STE", &ste_words());

@@ -1,9 +1,10 @@
 //! Why a command cannot be, and what is odd about one that was read.
 
-use super::{Opcode, OperandError};
+use super::interface::bank_name;
+use super::{DptRegionError, Opcode, OperandError, PrefetchSpanError};
 use core::fmt;
 use smmu_regs::layout::FieldError;
-use smmu_regs::{Asid, Feature, IdError, StreamId, SubstreamId, Vmid};
+use smmu_regs::{Asid, Bank, Feature, IdError, Quirk, StreamId, SubstreamId, Vmid};
 
 /// A command that this SMMU would not take, or not take as meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,47 @@ pub enum CommandError {
         /// What is missing.
         needs: Feature,
     },
+    /// The queue of this bank never takes the command: it would raise CERROR_ILL.
+    Queue {
+        /// The command.
+        command: Opcode,
+        /// Whose queue.
+        bank: Bank,
+    },
+    /// The interface of this bank lacks what the command needs: it would raise CERROR_ILL.
+    Interface {
+        /// The command.
+        command: Opcode,
+        /// Whose queue.
+        bank: Bank,
+        /// What is missing, with the register that would say so.
+        needs: &'static str,
+    },
+    /// SSec can only be 1 on the Secure queue, in commands that have it (4.1.6): elsewhere it would raise CERROR_ILL.
+    Ssec {
+        /// The command.
+        command: Opcode,
+        /// Whose queue.
+        bank: Bank,
+    },
+    /// The value of a field is reserved, or reserved on this SMMU and queue.
+    Reserved {
+        /// The command.
+        command: Opcode,
+        /// The field.
+        field: &'static str,
+        /// The value.
+        value: u64,
+    },
+    /// The SMMU has an erratum that forbids the command.
+    Erratum {
+        /// The command.
+        command: Opcode,
+        /// What software must observe.
+        quirk: Quirk,
+    },
+    /// `CMD_ATC_INV` for all PASIDs without a substream: the SMMU would ignore the Global flag (4.5.1).
+    GlobalWithoutSubstream,
     /// Stalling is not supported: `CMD_RESUME` and `CMD_STALL_TERM` would raise CERROR_ILL.
     NoStall {
         /// The command.
@@ -81,6 +123,22 @@ impl fmt::Display for CommandError {
             Self::Unsupported { command, needs } => {
                 write!(f, "{command} needs {needs}, which this SMMU lacks")
             }
+            Self::Queue { command, bank } => {
+                write!(f, "{command} is no command of the {} queue", bank_name(*bank))
+            }
+            Self::Interface { command, bank, needs } => {
+                write!(f, "{command} on the {} queue needs {needs}", bank_name(*bank))
+            }
+            Self::Ssec { command, bank } => {
+                write!(f, "{command} cannot name what is Secure on the {} queue", bank_name(*bank))
+            }
+            Self::Reserved { command, field, value } => {
+                write!(f, "{command}: {field} {value:#x} is reserved on this SMMU and queue")
+            }
+            Self::Erratum { command, quirk } => write!(f, "{command} is forbidden by an erratum: {quirk}"),
+            Self::GlobalWithoutSubstream => {
+                f.write_str("CMD_ATC_INV: Global means nothing without a substream")
+            }
             Self::NoStall { command } => {
                 write!(f, "{command} needs stalls, which this SMMU does not support")
             }
@@ -128,7 +186,7 @@ pub enum DecodeError {
         /// The bits.
         bits: u64,
     },
-    /// A field that must be 0 on the non-secure queue, or with these other fields, is not.
+    /// A field that must be 0 on this queue, or with these other fields, is not.
     MustBeZero {
         /// The command.
         command: Opcode,
@@ -148,6 +206,10 @@ pub enum DecodeError {
     },
     /// The operand of a TLB invalidation is reserved.
     Operand(OperandError),
+    /// The region of `CMD_DPTI_PA` is not aligned.
+    Region(DptRegionError),
+    /// The span of `CMD_PREFETCH_ADDR` is too large.
+    Prefetch(PrefetchSpanError),
     /// An identifier is too wide.
     Id(IdError),
 }
@@ -166,6 +228,8 @@ impl fmt::Display for DecodeError {
                 write!(f, "{command}: {field} holds the reserved value {value:#x}")
             }
             Self::Operand(error) => error.fmt(f),
+            Self::Region(error) => error.fmt(f),
+            Self::Prefetch(error) => error.fmt(f),
             Self::Id(error) => error.fmt(f),
         }
     }
@@ -182,5 +246,17 @@ impl From<OperandError> for DecodeError {
 impl From<IdError> for DecodeError {
     fn from(error: IdError) -> Self {
         Self::Id(error)
+    }
+}
+
+impl From<DptRegionError> for DecodeError {
+    fn from(error: DptRegionError) -> Self {
+        Self::Region(error)
+    }
+}
+
+impl From<PrefetchSpanError> for DecodeError {
+    fn from(error: PrefetchSpanError) -> Self {
+        Self::Prefetch(error)
     }
 }

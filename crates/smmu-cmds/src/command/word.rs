@@ -1,10 +1,8 @@
 //! The words of commands (IHI 0070 4.2 to 4.7): many commands share a shape, so shapes are named by their fields.
 //!
-//! [`words_of`] says which opcode has which two shapes; the layout proof compares that with the carried facts.
+//! [`words_of`](super::words_of) says which opcode has which two shapes.
 
-use super::Opcode;
 use smmu_regs::bitfields;
-use smmu_regs::layout::{FieldInfo, Layout};
 
 bitfields! {
     /// Nothing but the opcode.
@@ -19,7 +17,7 @@ bitfields! {
         /// Opcode.
         OPCODE: u8, 8;
         _: 2;
-        /// Secure StreamID; 0 on this queue.
+        /// Secure StreamID; only on the Secure queue.
         SSEC: bool, 1;
         _: 53;
     }
@@ -29,7 +27,7 @@ bitfields! {
         /// Opcode.
         OPCODE: u8, 8;
         _: 2;
-        /// Secure StreamID; 0 on this queue.
+        /// Secure StreamID; only on the Secure queue.
         SSEC: bool, 1;
         _: 21;
         /// StreamID.
@@ -41,7 +39,7 @@ bitfields! {
         /// Opcode.
         OPCODE: u8, 8;
         _: 2;
-        /// Secure StreamID; 0 on this queue.
+        /// Secure StreamID; only on the Secure queue.
         SSEC: bool, 1;
         /// SSID is given.
         SSV: bool, 1;
@@ -56,7 +54,7 @@ bitfields! {
         /// Opcode.
         OPCODE: u8, 8;
         _: 2;
-        /// Secure StreamID; 0 on this queue.
+        /// Secure StreamID; only on the Secure queue.
         SSEC: bool, 1;
         _: 1;
         /// SubstreamID.
@@ -70,7 +68,7 @@ bitfields! {
         /// Opcode.
         OPCODE: u8, 8;
         _: 2;
-        /// Secure; 0 on this queue.
+        /// Secure VMID; only on the Secure queue.
         SSEC: bool, 1;
         _: 21;
         /// VMID.
@@ -203,7 +201,7 @@ bitfields! {
         /// Opcode.
         OPCODE: u8, 8;
         _: 2;
-        /// Secure StreamID; 0 on this queue.
+        /// Secure StreamID; only on the Secure queue.
         SSEC: bool, 1;
         _: 1;
         /// Retry.
@@ -295,6 +293,36 @@ bitfields! {
         _: 8;
     }
 
+    /// An IPA of a Secure stream to invalidate.
+    pub(crate) struct SecureIpa(u64) = "command[1]" {
+        /// Only last-level entries.
+        LEAF: bool, 1;
+        /// The address is in the Non-secure IPA space.
+        NS: bool, 1;
+        _: 5;
+        /// 128-bit descriptors.
+        TTL128: bool, 1;
+        /// Level hint.
+        TTL: u8, 2;
+        /// Granule of a range.
+        TG: u8, 2;
+        /// Address.
+        ADDR: u64, 44;
+        _: 8;
+    }
+
+    /// Physical addresses of which the Device Permission Table's information goes.
+    pub(crate) struct DptPhysical(u64) = "command[1]" {
+        /// Only the last level.
+        LEAF: bool, 1;
+        _: 7;
+        /// Code of the region's size.
+        SIZE: u8, 4;
+        /// Address.
+        ADDR: u64, 44;
+        _: 8;
+    }
+
     /// A span of an ATC.
     pub(crate) struct AtcSpanWord(u64) = "command[1]" {
         /// log2 of the span in 4 KiB.
@@ -330,44 +358,4 @@ bitfields! {
         /// PA space of the MSI; Secure and Realm queues only.
         MSI_NS: bool, 1;
     }
-}
-
-/// The two shapes of a command's words: the fields of each.
-#[must_use]
-pub fn words_of(opcode: Opcode) -> Option<[&'static [FieldInfo]; 2]> {
-    macro_rules! shapes {
-        ($low:ident, $high:ident) => {
-            Some([$low::FIELDS, $high::FIELDS])
-        };
-    }
-    match opcode {
-        Opcode::PrefetchConfig => shapes!(StreamSubstream, Nothing),
-        Opcode::PrefetchAddr => shapes!(StreamSubstream, Prefetch),
-        Opcode::CfgiSte => shapes!(Stream, Leaf),
-        Opcode::CfgiSteRange => shapes!(Stream, Range),
-        Opcode::CfgiCd => shapes!(Cd, Leaf),
-        Opcode::CfgiCdAll => shapes!(Stream, Nothing),
-        Opcode::CfgiVmsPidm => shapes!(Vms, Nothing),
-        Opcode::TlbiNhAll | Opcode::TlbiS12Vmall => shapes!(VmidOnly, Nothing),
-        Opcode::TlbiNhAsid => shapes!(Tags, Nothing),
-        Opcode::TlbiNhVa => shapes!(RangeTags, VirtualAddress),
-        Opcode::TlbiNhVaa => shapes!(RangeVmid, VirtualAddress),
-        Opcode::TlbiEl2All | Opcode::TlbiNsnhAll => shapes!(Bare, Nothing),
-        Opcode::TlbiEl2Asid => shapes!(AsidOnly, Nothing),
-        Opcode::TlbiEl2Va => shapes!(RangeAsid, VirtualAddress),
-        Opcode::TlbiEl2Vaa => shapes!(RangeOnly, VirtualAddress),
-        Opcode::TlbiS2Ipa => shapes!(RangeVmid, Ipa),
-        Opcode::AtcInv => shapes!(Atc, AtcSpanWord),
-        Opcode::PriResp => shapes!(Pri, PriAnswer),
-        Opcode::Resume => shapes!(Resume, Stag),
-        Opcode::StallTerm => shapes!(Stream, Nothing),
-        Opcode::Sync => shapes!(Sync, MsiAddress),
-        Opcode::Unknown(_) => None,
-    }
-}
-
-/// `CMD_CFGI_ALL` shares its opcode with `CMD_CFGI_STE_RANGE` and has no StreamID.
-#[must_use]
-pub fn words_of_cfgi_all() -> [&'static [FieldInfo]; 2] {
-    [Security::FIELDS, Range::FIELDS]
 }
