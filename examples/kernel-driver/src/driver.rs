@@ -89,8 +89,9 @@ impl<P: Platform> Driver<P> {
             stream_table_shape,
             command_queue: commands.base_register()?,
             event_queue: events.base_register()?,
+            pri_queue: None,
         };
-        let ready = probed.quiesce(&p, timeout)?.configure(&p, &bases).enable_commands(&p, timeout)?;
+        let ready = probed.quiesce(&p, timeout)?.configure(&p, &bases)?.enable_commands(&p, timeout)?;
         // Whatever the SMMU still holds from before is dropped before it translates again.
         let clean = commands.drop_everything(&p, timeout)?;
         observe(Notice::EverythingDropped);

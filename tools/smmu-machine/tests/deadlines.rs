@@ -69,18 +69,18 @@ fn each_handshake_of_bring_up_names_the_register_that_does_not_answer() {
         assert_eq!(handshake(result), ("GBPA.UPDATE", 0, 1 << 31));
         machine.set_hang(Hang::None);
 
-        let configured = probe().quiesce(p, TIMEOUT).unwrap().configure(p, &bases);
+        let configured = probe().quiesce(p, TIMEOUT).unwrap().configure(p, &bases).unwrap();
         machine.set_hang(Hang::Cr0Ack);
         let result = timed(|| configured.enable_commands(p, SHORT));
         assert_eq!(handshake(result), ("CR0ACK", 0b1000, 0));
         machine.set_hang(Hang::None);
 
-        let configured = probe().quiesce(p, TIMEOUT).unwrap().configure(p, &bases);
+        let configured = probe().quiesce(p, TIMEOUT).unwrap().configure(p, &bases).unwrap();
         let ready = configured.enable_commands(p, TIMEOUT).unwrap();
         let clean = queue.drop_everything(p, TIMEOUT).unwrap();
         machine.set_hang(Hang::Cr0Ack);
         let result = timed(|| ready.enable(p, clean, SHORT));
-        assert_eq!(handshake(result), ("CR0ACK", 0b1_1100, 0b1000));
+        assert_eq!(handshake(result), ("IRQ_CTRLACK", 0b101, 0));
         machine.set_hang(Hang::None);
 
         let _off = probe().quiesce(p, TIMEOUT).unwrap();
