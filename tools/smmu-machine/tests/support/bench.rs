@@ -115,6 +115,12 @@ impl<'m, P: Platform> Bench<'m, P> {
         }
     }
 
+    /// [`Bench::shut_down`], with memory that was allocated by the test.
+    pub(crate) fn shut_down_with(self, pages: smmu_regs::platform::Pages) {
+        self.p.free(pages);
+        self.shut_down();
+    }
+
     /// Switches the SMMU off and checks that all memory that was allocated since has come back.
     pub(crate) fn shut_down(self) {
         let Self { p, machine, smmu, queue, events, streams, before, .. } = self;
