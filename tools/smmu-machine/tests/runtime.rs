@@ -119,8 +119,8 @@ fn interrupts_of_bring_up_are_set_before_the_queues_run() {
         let events = EventQueue::new(&p, &caps, 4).unwrap();
         let requests = p.allocate(PAGE, PAGE).unwrap();
         let pri_queue = PriqBase::new().try_with_address(PriqBase::ADDR, requests.base().get()).unwrap();
-        let pri_queue = Some(pri_queue.try_with(PriqBase::LOG2SIZE, 4_u8).unwrap());
-        let bases = Bases { pri_queue, ..bases(&streams, &queue, &events) };
+        let pri_queue = pri_queue.try_with(PriqBase::LOG2SIZE, 4_u8).unwrap();
+        let bases = Bases { pri_queue: Some(pri_queue), ..bases(&streams, &queue, &events) };
         let interrupts = Interrupts {
             global_errors: Interrupt::Msi(msi(&doorbells, 0, 1)),
             event_queue: Interrupt::Msi(Msi {
@@ -152,7 +152,7 @@ fn interrupts_of_bring_up_are_set_before_the_queues_run() {
                 ("PRIQ_IRQ_CFG1", 3),
                 ("PRIQ_IRQ_CFG2", 1 << 31 | 0b10_0001),
                 ("IRQ_CTRL", 0b111),
-                ("PRIQ_BASE", pri_queue.unwrap().into_bits()),
+                ("PRIQ_BASE", pri_queue.into_bits()),
             ] {
                 assert_eq!(last(name), value, "{name}");
             }
@@ -365,9 +365,7 @@ fn an_smmu_that_runs_is_adopted_without_a_moment_in_which_it_does_not_filter() {
         bench.attach(streams()[0], &SteConfig::Bypass);
         // Nobody tells what the last owner's events were, and its queue is not empty.
         assert!(!lands(machine, 1, at.get(), at));
-        let Bench { p, caps, smmu: dead, queue: old_queue, events: old_events, streams: mut table, .. } =
-            bench;
-        drop(dead);
+        let Bench { p, caps, queue: old_queue, events: old_events, streams: mut table, .. } = bench;
 
         let watched = Watched::new(machine).after_write(|(offset, value)| {
             let name = describe(offset, value).unwrap().name();

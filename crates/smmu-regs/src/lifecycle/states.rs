@@ -234,13 +234,39 @@ impl CommandsReady {
         clean: CleanStart,
         timeout: Duration,
     ) -> Result<Enabled, LifecycleError> {
+        let queues = queues_on(Cr0::new(), &self.0.bases);
+        self.enable_with(p, clean, queues, timeout)
+    }
+
+    /// [`CommandsReady::enable`], with the event queue and the PRI queue left off: for a crash kernel, whose last owner's
+    /// devices go on with DMA that is refused now, and would drown it in events. Traffic is filtered all the same; page
+    /// requests are denied. [`Enabled::restart_event_queue`] and [`Enabled::restart_pri_queue`] switch them on.
+    ///
+    /// # Errors
+    /// As [`CommandsReady::enable`].
+    pub fn enable_muted<P: Mmio + Clock>(
+        self,
+        p: &P,
+        clean: CleanStart,
+        timeout: Duration,
+    ) -> Result<Enabled, LifecycleError> {
+        self.enable_with(p, clean, Cr0::new().with(Cr0::CMDQEN, true), timeout)
+    }
+
+    fn enable_with<P: Mmio + Clock>(
+        self,
+        p: &P,
+        clean: CleanStart,
+        queues: Cr0,
+        timeout: Duration,
+    ) -> Result<Enabled, LifecycleError> {
         let Configured { unit, bases, interrupts } = self.0;
         let (invalidated, instance) = (clean.instance(), unit.instance);
         if invalidated != instance {
             return Err(LifecycleError::NotInvalidated { invalidated, instance });
         }
         write_irq_ctrl(p, interrupts.enables(bases.pri_queue.is_some()), timeout)?;
-        let cr0 = queues_on(Cr0::new(), &bases).with(Cr0::ATSCHK, unit.caps.has(Feature::Ats));
+        let cr0 = queues.with(Cr0::ATSCHK, unit.caps.has(Feature::Ats));
         unit.write_cr0(p, cr0, timeout)?;
         let cr0 = cr0.with(Cr0::SMMUEN, true);
         unit.write_cr0(p, cr0, timeout)?;
