@@ -111,6 +111,11 @@ fn order(writes: &[Write], commands: u64) -> Result<(), String> {
     {
         return Err("interrupts are enabled after the queues that they announce".to_owned());
     }
+    // The queue is set empty, and only grows.
+    let rung: Vec<u64> = writes.iter().filter(|write| write.0 == CMDQ_PROD).map(|write| write.2).collect();
+    if rung.first() != Some(&0) || rung.windows(2).any(|pair| pair[0] >= pair[1]) {
+        return Err(format!("CMDQ_PROD goes through {rung:x?}"));
+    }
     // All commands are told of before translation is enabled, which is the end.
     let doorbell = writes[..on].iter().rev().find(|write| write.0 == CMDQ_PROD).map(|write| write.2);
     if doorbell != Some(commands) || on + 1 != writes.len() {
