@@ -12,8 +12,9 @@ use smmu_machine::{Machine as _, ModelMachine};
 use smmu_model::{Hang, Profile, Trace};
 use smmu_regs::caps::Hints;
 use smmu_regs::handshake::HandshakeError;
-use smmu_regs::lifecycle::{LifecycleError, Probed};
+use smmu_regs::lifecycle::{Interrupts, LifecycleError, Probed};
 use smmu_regs::platform::{Memory as _, Pages, Platform};
+use smmu_regs::registers::{Cr0ack, IrqCtrlack, Registers as _};
 use smmu_regs::vmsa::{Granule, Level, LevelSet};
 use smmu_regs::{PhysAddr, SubstreamId};
 use smmu_ste::cd::CdFaultMode;
@@ -87,6 +88,31 @@ fn each_handshake_of_bring_up_names_the_register_that_does_not_answer() {
         p.free(queue.into_pages());
         p.free(events.into_pages());
         streams.free(p).unwrap();
+    });
+}
+
+#[test]
+fn what_changes_at_run_time_names_the_register_that_does_not_answer_and_can_be_tried_again() {
+    on_model(Profile::maximum(), |machine| {
+        let mut bench = Bench::new(machine, Setup::default());
+        let p = &machine;
+        machine.set_hang(Hang::Cr0Ack);
+        let result = timed(|| bench.smmu.restart_event_queue(p, SHORT));
+        assert_eq!(handshake(result), ("CR0ACK", 0b1_1001, 0b1_1101));
+        // What is still under way is waited for, and not changed again.
+        let result = timed(|| bench.smmu.restart_event_queue(p, SHORT));
+        assert_eq!(handshake(result), ("CR0ACK", 0b1_1001, 0b1_1101));
+        let result = timed(|| bench.smmu.set_interrupts(p, &Interrupts::OFF, SHORT));
+        assert_eq!(handshake(result), ("IRQ_CTRLACK", 0, 0b101));
+        machine.set_hang(Hang::None);
+        // Nobody knows what interrupts are like now, so what was there before is not "nothing to do".
+        let pending = bench.smmu.set_interrupts(p, &Interrupts::WIRED, TIMEOUT).unwrap();
+        assert!(pending.is_empty(), "{pending:?}");
+        assert_eq!(p.get::<IrqCtrlack>().into_bits(), 0b101);
+        bench.smmu.restart_event_queue(p, TIMEOUT).unwrap();
+        bench.events.restart();
+        assert_eq!(p.get::<Cr0ack>().into_bits(), 0b1_1101);
+        bench.shut_down();
     });
 }
 

@@ -199,6 +199,25 @@ fn from_every_state(machine: &dyn Machine) {
     machine.free(target);
 }
 
+/// Firmware that wrote `CR0` and `IRQ_CTRL` a moment ago, and did not wait: a field must not be changed again before its
+/// change is acknowledged (6.3.9). A model that lags complains about whoever does.
+#[test]
+fn an_smmu_that_is_just_being_enabled_is_taken_over_without_changing_a_field_twice() {
+    on_both(|machine| {
+        let caps = *Probed::probe(&machine, INSTANCE, &Hints::default()).unwrap().caps();
+        let firmware = Firmware::new(&machine, &caps);
+        let left = Left { cr0: Cr0::new(), aborts: true, irqs: IrqCtrl::new(), stopped: false };
+        for cr0 in [0b1101, 0b0001, 0b1000] {
+            firmware.leave(&machine, &caps, &left);
+            machine.put(IrqCtrl::from_bits(0b101));
+            machine.put(Cr0::from_bits(cr0));
+            let probed = Probed::probe(&machine, INSTANCE, &Hints::default()).unwrap();
+            let _off = probed.quiesce(&machine, TIMEOUT).unwrap();
+            assert_eq!(machine.get::<smmu_regs::registers::Cr0ack>().into_bits(), 0);
+        }
+    });
+}
+
 #[test]
 fn no_dma_passes_whatever_state_the_smmu_was_left_in() {
     on_models(&[Profile::mmu600()], from_every_state);
