@@ -22,7 +22,7 @@ fn inherited(machine: &dyn Machine) -> InheritedTable {
 
 fn walk(machine: &dyn Machine) -> Result<Vec<Inherited>, InheritError> {
     let mut found = Vec::new();
-    inherited(machine).walk(&machine, |what| found.push(what)).map(|()| found)
+    inherited(machine).walk(&machine, 1 << 20, |what| found.push(what)).map(|()| found)
 }
 
 fn shapes() -> [StreamTableShape; 3] {
@@ -225,6 +225,9 @@ fn whatever_is_stale_or_hostile_is_an_error_that_says_where() {
                 poke(machine, at, old);
                 assert_eq!(found.iter().filter(|found| matches!(found, Inherited::Stream(..))).count(), 16);
             }
+            // What is more than anybody has time for: a read for each descriptor and entry.
+            let error = inherited(machine).walk(&machine, 7, |_| {}).unwrap_err();
+            assert_eq!(error.problem, InheritProblem::TooMany { most: 7 });
             bench.attach(stream, &SteConfig::Abort);
             one.destroy(&machine, &mut bench.queue);
             bench.shut_down();

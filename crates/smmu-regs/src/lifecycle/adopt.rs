@@ -158,7 +158,8 @@ impl Running {
     /// acknowledged, and the new queues switched on, empty. `GBPA.ABORT` is set first, for the day that it is disabled.
     ///
     /// The SMMU keeps what it has cached. The last owner may have died between a change and its invalidation: drop
-    /// everything (`CommandQueue::drop_everything`) before anything is changed, or memory is given to anybody.
+    /// everything (`CommandQueue::drop_everything`) before anything is changed, or memory is given to anybody. Enhanced command
+    /// queues are not touched: an owner that enabled some must disable them.
     ///
     /// # Errors
     /// A queue or an interrupt is nothing for this SMMU (nothing has been written then), or a register did not answer within

@@ -11,6 +11,7 @@ use crate::cd::word::Cd0;
 use crate::ste::word::Ste1;
 use crate::ste::{CdTableFormat, CdTablePointer, Ste, SteOddity, SteSummary, StreamWorld};
 use crate::table::StreamTableShape;
+use core::cell::Cell;
 use core::fmt;
 use smmu_regs::addr::PhysAddr;
 use smmu_regs::lifecycle::Running;
@@ -44,6 +45,11 @@ pub enum InheritProblem {
     Ste(SteOddity),
     /// The STE's CD table is not aligned, too wide, or has more CDs than the SMMU has SubstreamIDs.
     CdTable(CdTablePointer),
+    /// There is more to read than was allowed.
+    TooMany {
+        /// The most entries and descriptors.
+        most: u64,
+    },
 }
 
 impl fmt::Display for InheritError {
@@ -56,6 +62,7 @@ impl fmt::Display for InheritError {
             InheritProblem::Memory(error) => write!(f, ": {error}"),
             InheritProblem::Level1 { descriptor } => write!(f, ": level-1 descriptor {descriptor:#x}"),
             InheritProblem::Ste(oddity) => write!(f, ": {oddity}"),
+            InheritProblem::TooMany { most } => write!(f, ": more than {most} entries up to here"),
             InheritProblem::CdTable(pointer) => {
                 write!(f, ": 2^{} CDs at {}, {:?}", pointer.cds_log2, pointer.base, pointer.format)
             }
@@ -107,21 +114,31 @@ impl InheritedTable {
     /// Visits every stream with a valid entry, in order, each followed by the tags that it uses. A tag allocator that has been
     /// told of them all gives none of them out twice.
     ///
+    /// It reads at most `most` entries and descriptors, of streams and of CDs: a table whose pointers all lead to one place
+    /// could have more of them than anybody has time for. A linear table of 2^n streams has 2^n; some thousands of streams
+    /// with a handful of CDs each are far below a million.
+    ///
     /// # Errors
     /// The first thing that is wrong. A table with one cannot be trusted: take the SMMU over instead.
-    pub fn walk<M: Memory>(&self, memory: &M, mut visit: impl FnMut(Inherited)) -> Result<(), InheritError> {
+    pub fn walk<M: Memory>(
+        &self,
+        memory: &M,
+        most: u64,
+        mut visit: impl FnMut(Inherited),
+    ) -> Result<(), InheritError> {
+        let reader = Reader { memory, most, left: Cell::new(most) };
         match self.shape {
-            StreamTableShape::Linear { log2 } => self.entries(memory, 0, self.base, log2, &mut visit),
+            StreamTableShape::Linear { log2 } => self.entries(&reader, 0, self.base, log2, &mut visit),
             StreamTableShape::TwoLevel { log2, split } => {
                 for index in 0..1_u64.wrapping_shl(u32::from(log2.saturating_sub(split))) {
                     let first = index.wrapping_shl(u32::from(split));
                     let at = PhysAddr::new(self.base.get().wrapping_add(index.wrapping_mul(8)));
                     let error = |problem| InheritError { stream: stream(first), substream: None, problem };
-                    let [word] = read(memory, at).map_err(|memory| error(InheritProblem::Memory(memory)))?;
+                    let [word] = reader.read(at).map_err(error)?;
                     let span = self.span(word, split).map_err(error)?;
                     let Some((table, bits)) = span else { continue };
                     // No stream is beyond the table, whatever a span says.
-                    self.entries(memory, first, table, bits.min(log2), &mut visit)?;
+                    self.entries(&reader, first, table, bits.min(log2), &mut visit)?;
                 }
                 Ok(())
             }
@@ -142,7 +159,7 @@ impl InheritedTable {
     /// Visits 2^`log2` STEs from `table` on, whose first is of StreamID `first`.
     fn entries<M: Memory>(
         &self,
-        memory: &M,
+        reader: &Reader<'_, M>,
         first: u64,
         table: PhysAddr,
         log2: u8,
@@ -152,7 +169,7 @@ impl InheritedTable {
             let stream = stream(first.wrapping_add(index));
             let error = |problem| InheritError { stream, substream: None, problem };
             let at = PhysAddr::new(table.get().wrapping_add(index.wrapping_mul(Ste::BYTES as u64)));
-            let words = read(memory, at).map_err(|memory| error(InheritProblem::Memory(memory)))?;
+            let words = reader.read(at).map_err(error)?;
             let ste = Ste::from_words(words);
             let summary = ste.decode().map_err(|oddity| error(InheritProblem::Ste(oddity)))?;
             if summary == SteSummary::Invalid {
@@ -178,7 +195,7 @@ impl InheritedTable {
                     if let StreamWorld::El1(vmid) = world {
                         visit(Inherited::Vmid(vmid));
                     }
-                    self.cds(memory, stream, &cds, |asid| visit(Inherited::Asid(asid, world)))?;
+                    self.cds(reader, stream, &cds, |asid| visit(Inherited::Asid(asid, world)))?;
                 }
             }
         }
@@ -188,7 +205,7 @@ impl InheritedTable {
     /// Visits the ASIDs of a stream's valid CDs.
     fn cds<M: Memory>(
         &self,
-        memory: &M,
+        reader: &Reader<'_, M>,
         stream: StreamId,
         pointer: &CdTablePointer,
         mut visit: impl FnMut(Asid),
@@ -210,7 +227,7 @@ impl InheritedTable {
                 if base & bytes.wrapping_sub(1) != 0 {
                     return refused();
                 }
-                return leaf_cds(memory, stream, 0, pointer.base, log2, &mut visit);
+                return leaf_cds(reader, stream, 0, pointer.base, log2, &mut visit);
             }
         };
         let descriptors = 1_u64.wrapping_shl(u32::from(log2.saturating_sub(leaf)));
@@ -221,7 +238,7 @@ impl InheritedTable {
             let first = index.wrapping_shl(u32::from(leaf));
             let error = |problem| InheritError { stream, substream: substream(first), problem };
             let at = PhysAddr::new(base.wrapping_add(index.wrapping_mul(8)));
-            let [word] = read(memory, at).map_err(|memory| error(InheritProblem::Memory(memory)))?;
+            let [word] = reader.read(at).map_err(error)?;
             let descriptor = L1Cd::from_bits(word);
             if !descriptor.v() {
                 continue;
@@ -232,7 +249,7 @@ impl InheritedTable {
             if reserved != 0 || !self.caps.oas.contains(table) || table & align.wrapping_sub(1) != 0 {
                 return Err(error(InheritProblem::Level1 { descriptor: word }));
             }
-            leaf_cds(memory, stream, first, PhysAddr::new(table), leaf.min(log2), &mut visit)?;
+            leaf_cds(reader, stream, first, PhysAddr::new(table), leaf.min(log2), &mut visit)?;
         }
         Ok(())
     }
@@ -241,7 +258,7 @@ impl InheritedTable {
 /// Visits the ASIDs of the valid ones of 2^`log2` CDs from `table` on, the first of which is of SubstreamID `first`. A CD that
 /// would be refused for something else holds its ASID all the same.
 fn leaf_cds<M: Memory>(
-    memory: &M,
+    reader: &Reader<'_, M>,
     stream: StreamId,
     first: u64,
     table: PhysAddr,
@@ -250,10 +267,10 @@ fn leaf_cds<M: Memory>(
 ) -> Result<(), InheritError> {
     for index in 0..1_u64.wrapping_shl(u32::from(log2)) {
         let at = PhysAddr::new(table.get().wrapping_add(index.wrapping_mul(Cd::BYTES as u64)));
-        let [zero, ..]: [u64; Cd::WORDS] = read(memory, at).map_err(|memory| InheritError {
+        let [zero, ..]: [u64; Cd::WORDS] = reader.read(at).map_err(|problem| InheritError {
             stream,
             substream: substream(first.wrapping_add(index)),
-            problem: InheritProblem::Memory(memory),
+            problem,
         })?;
         let cd = Cd0::from_bits(zero);
         if cd.v() {
@@ -272,12 +289,23 @@ fn substream(value: u64) -> Option<SubstreamId> {
     SubstreamId::try_from(value).ok()
 }
 
-/// A copy of `N` words, each read once.
-fn read<M: Memory, const N: usize>(memory: &M, at: PhysAddr) -> Result<[u64; N], MemoryError> {
-    let words = memory.words(at, N)?;
-    let mut copy = [0; N];
-    for (value, word) in copy.iter_mut().zip(words) {
-        *value = word.load();
+/// Reads a bounded number of structures.
+struct Reader<'m, M> {
+    memory: &'m M,
+    most: u64,
+    left: Cell<u64>,
+}
+
+impl<M: Memory> Reader<'_, M> {
+    /// A copy of `N` words, each read once.
+    fn read<const N: usize>(&self, at: PhysAddr) -> Result<[u64; N], InheritProblem> {
+        let left = self.left.get().checked_sub(1).ok_or(InheritProblem::TooMany { most: self.most })?;
+        self.left.set(left);
+        let words = self.memory.words(at, N).map_err(InheritProblem::Memory)?;
+        let mut copy = [0; N];
+        for (value, word) in copy.iter_mut().zip(words) {
+            *value = word.load();
+        }
+        Ok(copy)
     }
-    Ok(copy)
 }
