@@ -1,5 +1,6 @@
 //! Register handshakes: write, then wait until the SMMU says that the write has taken effect.
 
+use crate::layout::Layout;
 use crate::platform::{Clock, Deadline, Mmio};
 use crate::registers::{Cr0, Cr0ack, Gbpa, Gerror, Gerrorn, IrqCtrl, IrqCtrlack, Registers};
 use core::fmt;
@@ -43,26 +44,47 @@ fn wait_for<P: Clock>(
         .map_err(|_| HandshakeError { register, wanted, found, timeout })
 }
 
-/// Writes `CR0` and waits until `CR0ACK` shows it (6.3.9, 6.3.10).
+/// Writes `CR0` and waits until `CR0ACK` shows it (6.3.9, 6.3.10). A field that is to change, and whose last change is
+/// still under way, is waited for first: to change it again before that is CONSTRAINED UNPREDICTABLE.
 ///
 /// # Errors
-/// `CR0ACK` did not follow within `timeout`.
+/// `CR0ACK` did not follow within `timeout`, before or after the write.
 pub fn write_cr0<P: Mmio + Clock>(p: &P, value: Cr0, timeout: Duration) -> Result<(), HandshakeError> {
-    p.put(value);
-    wait_for(p, "CR0ACK", timeout, value.into_bits(), || p.get::<Cr0ack>().into_bits())
+    write_cr0_fields(p, value, <Cr0 as Layout>::named_bits() as u32, timeout)
 }
 
-/// Writes `IRQ_CTRL` and waits until `IRQ_CTRLACK` shows it (6.3.16, 6.3.18).
+/// [`write_cr0`] for an SMMU that has only the fields of the mask `fields`: those that it lacks are never acknowledged,
+/// whatever somebody wrote there before.
+pub(crate) fn write_cr0_fields<P: Mmio + Clock>(
+    p: &P,
+    value: Cr0,
+    fields: u32,
+    timeout: Duration,
+) -> Result<(), HandshakeError> {
+    let before = p.get::<Cr0>().into_bits();
+    let changed = (before ^ value.into_bits()) & fields;
+    let ack = || p.get::<Cr0ack>().into_bits();
+    wait_for(p, "CR0ACK", timeout, before & changed, || ack() & changed)?;
+    p.put(value);
+    wait_for(p, "CR0ACK", timeout, value.into_bits(), ack)
+}
+
+/// Writes `IRQ_CTRL` and waits until `IRQ_CTRLACK` shows it (6.3.16, 6.3.18). When a source is off, all its MSIs have been
+/// written or have aborted, and `GERROR` says so.
 ///
 /// # Errors
-/// `IRQ_CTRLACK` did not follow within `timeout`.
+/// `IRQ_CTRLACK` did not follow within `timeout`, before or after the write.
 pub fn write_irq_ctrl<P: Mmio + Clock>(
     p: &P,
     value: IrqCtrl,
     timeout: Duration,
 ) -> Result<(), HandshakeError> {
+    let before = p.get::<IrqCtrl>().into_bits();
+    let changed = (before ^ value.into_bits()) & <IrqCtrl as Layout>::named_bits() as u32;
+    let ack = || p.get::<IrqCtrlack>().into_bits();
+    wait_for(p, "IRQ_CTRLACK", timeout, before & changed, || ack() & changed)?;
     p.put(value);
-    wait_for(p, "IRQ_CTRLACK", timeout, value.into_bits(), || p.get::<IrqCtrlack>().into_bits())
+    wait_for(p, "IRQ_CTRLACK", timeout, value.into_bits(), ack)
 }
 
 /// Changes `GBPA` by its protocol: wait until no update is in progress, write everything with `UPDATE` set in one
@@ -84,7 +106,7 @@ pub fn update_gbpa<P: Mmio + Clock>(
 /// The global errors that are active: where `GERROR` and `GERRORN` differ (6.3.19, 7.5).
 #[must_use]
 pub fn active_errors<P: Mmio>(p: &P) -> Gerror {
-    let known = <Gerror as crate::layout::Layout>::named_bits() as u32;
+    let known = <Gerror as Layout>::named_bits() as u32;
     Gerror::from_bits((p.get::<Gerror>().into_bits() ^ p.get::<Gerrorn>().into_bits()) & known)
 }
 
@@ -93,7 +115,7 @@ pub fn active_errors<P: Mmio>(p: &P) -> Gerror {
 /// Repair the cause first: a command queue that is acknowledged unrepaired stops again.
 pub fn acknowledge_errors<P: Mmio>(p: &P, errors: Gerror) {
     let acknowledged = p.get::<Gerrorn>().into_bits();
-    let known = <Gerror as crate::layout::Layout>::named_bits() as u32;
+    let known = <Gerror as Layout>::named_bits() as u32;
     let active = (p.get::<Gerror>().into_bits() ^ acknowledged) & known & errors.into_bits();
     if active != 0 {
         p.put(Gerrorn::from_bits(acknowledged ^ active));

@@ -9,7 +9,7 @@ use io_pgtable_lpae::{Attributes, Concatenation, Gather, PageTable, Regime, Tabl
 use smmu_cmds::queue::{CommandFailure, Drained};
 use smmu_cmds::{Command, CommandQueue, EventQueue, RawCommand, RawEvent};
 use smmu_regs::caps::Hints;
-use smmu_regs::lifecycle::{Bases, Enabled, Probed};
+use smmu_regs::lifecycle::{Bases, Enabled, GlobalError, GlobalErrors, Interrupts, Pending, Probed};
 use smmu_regs::platform::Platform;
 use smmu_regs::vmsa::{Granule, IovaRange};
 use smmu_regs::{Asid, Caps, Feature, InstanceId, PhysAddr, StreamId, SubstreamId, Vmid};
@@ -33,6 +33,8 @@ pub struct Config {
     pub event_queue_log2: u8,
     /// Bits of StreamID that occur.
     pub stream_id_bits: u8,
+    /// How the SMMU interrupts: by wires, by MSIs, or not at all.
+    pub interrupts: Interrupts,
     /// How long to wait for the SMMU.
     pub timeout: Duration,
 }
@@ -89,8 +91,10 @@ impl<P: Platform> Driver<P> {
             stream_table_shape,
             command_queue: commands.base_register()?,
             event_queue: events.base_register()?,
+            pri_queue: None,
         };
-        let ready = probed.quiesce(&p, timeout)?.configure(&p, &bases).enable_commands(&p, timeout)?;
+        let configured = probed.quiesce(&p, timeout)?.configure(&p, &bases)?;
+        let ready = configured.with_interrupts(&p, &config.interrupts)?.enable_commands(&p, timeout)?;
         // Whatever the SMMU still holds from before is dropped before it translates again.
         let clean = commands.drop_everything(&p, timeout)?;
         observe(Notice::EverythingDropped);
@@ -346,6 +350,38 @@ impl<P: Platform> Driver<P> {
     /// The queue's pointers are impossible.
     pub fn recover(&mut self) -> Result<Option<(CommandFailure, RawCommand)>, DriverError> {
         Ok(self.commands.recover(&self.p)?)
+    }
+
+    /// What waits to be looked at: for the one handler of an SMMU whose interrupts share a line, and for a driver that polls.
+    pub fn pending(&self) -> Pending {
+        self.smmu.pending(&self.p)
+    }
+
+    /// Changes the interrupts. What is pending then was announced by none, the old or the new one: handle it now.
+    ///
+    /// # Errors
+    /// The SMMU cannot make them, or does not answer.
+    pub fn set_interrupts(&mut self, interrupts: &Interrupts) -> Result<Pending, DriverError> {
+        Ok(self.smmu.set_interrupts(&self.p, interrupts, self.timeout)?)
+    }
+
+    /// The handler of the global error interrupt: repairs what can be repaired, acknowledges, and says what it was. Events that
+    /// were in the queue when a write to it was aborted are lost; this driver lets nobody stall, so no stall is among them.
+    ///
+    /// In Service failure mode nothing helps but a reset of the system: all traffic is terminated (12.3).
+    ///
+    /// # Errors
+    /// The command queue's pointers are impossible, or the SMMU does not answer.
+    pub fn service_errors(&mut self) -> Result<GlobalErrors, DriverError> {
+        let errors = self.smmu.service_errors(&self.p);
+        if errors.contains(GlobalError::CommandQueue) {
+            self.commands.recover(&self.p)?;
+        }
+        if errors.contains(GlobalError::EventQueue) {
+            self.smmu.restart_event_queue(&self.p, self.timeout)?;
+            self.events.restart();
+        }
+        Ok(errors)
     }
 
     /// Hands every waiting event to `handle`.

@@ -94,8 +94,9 @@ impl<'m> Lab<'m> {
         let (stream_table, stream_table_shape) = registers;
         let command_queue = queue.base_register().map_err(|e| failed("a new queue")(&e))?;
         let event_queue = events.base_register().map_err(|e| failed("a new queue")(&e))?;
-        let bases = Bases { stream_table, stream_table_shape, command_queue, event_queue };
-        let ready = probed.quiesce(&p, TIMEOUT).map_err(|e| failed("bringing up")(&e))?.configure(&p, &bases);
+        let bases = Bases { stream_table, stream_table_shape, command_queue, event_queue, pri_queue: None };
+        let off = probed.quiesce(&p, TIMEOUT).map_err(|e| failed("bringing up")(&e))?;
+        let ready = off.configure(&p, &bases).map_err(|e| failed("bringing up")(&e))?;
         let ready = ready.enable_commands(&p, TIMEOUT).map_err(|e| failed("bringing up")(&e))?;
         let clean = queue.drop_everything(&p, TIMEOUT).map_err(|e| failed("bringing up")(&e))?;
         let smmu = ready.enable(&p, clean, TIMEOUT).map_err(|e| failed("bringing up")(&e))?;

@@ -17,6 +17,8 @@ mod pgtable;
 mod pgtable_oracle;
 #[path = "eval_golden/records.rs"]
 mod records;
+#[path = "eval_golden/reset.rs"]
+mod reset;
 #[path = "eval_golden/tlbi.rs"]
 mod tlbi;
 #[path = "eval_golden/used.rs"]
@@ -29,7 +31,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The kinds that are compared.
-const KINDS: [&str; 20] = [
+const KINDS: &[&str] = &[
     "commands",
     "atc_range",
     "tlbi_range",
@@ -38,6 +40,7 @@ const KINDS: [&str; 20] = [
     "hitless",
     "events",
     "queue",
+    "reset",
     "idr_probe",
     "nested",
     "invs",
@@ -157,6 +160,7 @@ fn judge(kind: &str, record: &Value, answer: &Value) -> Verdict {
         ("idr_probe", _) => idr_probe(record, answer),
         ("nested", _) if record["kind"] == "user_batch" && record["ret"] != 0 => batch(record, answer),
         ("invs", _) => invs::judge(record, answer),
+        ("reset", _) => reset::judge(record, answer),
         ("pgtable_cfg", _) => pgtable::cfg(record, answer),
         ("pgtable_prot", _) => pgtable::prot(record, answer),
         ("pgtable_ext_cfg", _) => pgtable::extended_cfg(record, answer),
@@ -252,6 +256,7 @@ fn keys(kind: &str, record: &Value, answer: &Value) -> &'static [&'static str] {
             "ovf_sync_wrote",
             "prod_in_ret",
         ],
+        ("reset", _) => &["ret", "bases", "l1_entries", "mmio_writes", "cmds"],
         ("idr_probe", _) if answer["ret"] != 0 => &["ret"],
         ("invs", Some("script")) => &["after"],
         ("invs", Some("build")) => &["inv"],
@@ -348,13 +353,28 @@ fn extracts_of_our_own() {
     for kind in KINDS {
         assert!(extracts().join(format!("{kind}.jsonl")).exists(), "{kind}");
     }
-    compare(&extracts(), &KINDS, None);
+    compare(&extracts(), KINDS, None);
 }
 
 #[test]
 fn all_reference_vectors() {
     if let Some(directory) = all() {
-        compare(&directory, &KINDS, None);
+        compare(&directory, KINDS, None);
+    }
+}
+
+/// Another kernel on another judge: the registers hold the same in the end, in a lawful order.
+#[test]
+fn bring_up_as_traced_on_qemu() {
+    let case = records::cases("reset", &reset::traced().to_string()).remove(0);
+    let how = reset::judge(&case.record, &case.answer).unwrap();
+    assert!(how.is_some());
+    reset::the_checker_finds_what_is_wrong(&case.record, &case.answer);
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/qemu/linux-6.12-bringup-trace.txt");
+    match fs::read_to_string(&path) {
+        Ok(text) => reset::check_trace(&text),
+        Err(_) => println!("skipped: no trace at {}", path.display()),
     }
 }
 

@@ -254,7 +254,7 @@ fn abort(machine: &dyn Machine) {
     let mut bases = support::bases(&streams, &queue, &events);
     // Far above RAM, within the output size of every SMMU here.
     bases.command_queue = bases.command_queue.try_with_address(CmdqBase::ADDR, 0x8_0000_0000).unwrap();
-    let ready = probed.quiesce(&p, TIMEOUT).unwrap().configure(&p, &bases);
+    let ready = probed.quiesce(&p, TIMEOUT).unwrap().configure(&p, &bases).unwrap();
     let _ready = ready.enable_commands(&p, TIMEOUT).unwrap();
     assert_eq!(queue.recover(&p), Ok(None));
     for _ in 0..3 {

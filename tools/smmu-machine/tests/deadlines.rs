@@ -12,8 +12,9 @@ use smmu_machine::{Machine as _, ModelMachine};
 use smmu_model::{Hang, Profile, Trace};
 use smmu_regs::caps::Hints;
 use smmu_regs::handshake::HandshakeError;
-use smmu_regs::lifecycle::{LifecycleError, Probed};
+use smmu_regs::lifecycle::{Interrupts, LifecycleError, Probed};
 use smmu_regs::platform::{Memory as _, Pages, Platform};
+use smmu_regs::registers::{Cr0ack, IrqCtrlack, Registers as _};
 use smmu_regs::vmsa::{Granule, Level, LevelSet};
 use smmu_regs::{PhysAddr, SubstreamId};
 use smmu_ste::cd::CdFaultMode;
@@ -69,24 +70,49 @@ fn each_handshake_of_bring_up_names_the_register_that_does_not_answer() {
         assert_eq!(handshake(result), ("GBPA.UPDATE", 0, 1 << 31));
         machine.set_hang(Hang::None);
 
-        let configured = probe().quiesce(p, TIMEOUT).unwrap().configure(p, &bases);
+        let configured = probe().quiesce(p, TIMEOUT).unwrap().configure(p, &bases).unwrap();
         machine.set_hang(Hang::Cr0Ack);
         let result = timed(|| configured.enable_commands(p, SHORT));
         assert_eq!(handshake(result), ("CR0ACK", 0b1000, 0));
         machine.set_hang(Hang::None);
 
-        let configured = probe().quiesce(p, TIMEOUT).unwrap().configure(p, &bases);
+        let configured = probe().quiesce(p, TIMEOUT).unwrap().configure(p, &bases).unwrap();
         let ready = configured.enable_commands(p, TIMEOUT).unwrap();
         let clean = queue.drop_everything(p, TIMEOUT).unwrap();
         machine.set_hang(Hang::Cr0Ack);
         let result = timed(|| ready.enable(p, clean, SHORT));
-        assert_eq!(handshake(result), ("CR0ACK", 0b1_1100, 0b1000));
+        assert_eq!(handshake(result), ("IRQ_CTRLACK", 0b101, 0));
         machine.set_hang(Hang::None);
 
         let _off = probe().quiesce(p, TIMEOUT).unwrap();
         p.free(queue.into_pages());
         p.free(events.into_pages());
         streams.free(p).unwrap();
+    });
+}
+
+#[test]
+fn what_changes_at_run_time_names_the_register_that_does_not_answer_and_can_be_tried_again() {
+    on_model(Profile::maximum(), |machine| {
+        let mut bench = Bench::new(machine, Setup::default());
+        let p = &machine;
+        machine.set_hang(Hang::Cr0Ack);
+        let result = timed(|| bench.smmu.restart_event_queue(p, SHORT));
+        assert_eq!(handshake(result), ("CR0ACK", 0b1_1001, 0b1_1101));
+        // What is still under way is waited for, and not changed again.
+        let result = timed(|| bench.smmu.restart_event_queue(p, SHORT));
+        assert_eq!(handshake(result), ("CR0ACK", 0b1_1001, 0b1_1101));
+        let result = timed(|| bench.smmu.set_interrupts(p, &Interrupts::OFF, SHORT));
+        assert_eq!(handshake(result), ("IRQ_CTRLACK", 0, 0b101));
+        machine.set_hang(Hang::None);
+        // Nobody knows what interrupts are like now, so what was there before is not "nothing to do".
+        let pending = bench.smmu.set_interrupts(p, &Interrupts::WIRED, TIMEOUT).unwrap();
+        assert!(pending.is_empty(), "{pending:?}");
+        assert_eq!(p.get::<IrqCtrlack>().into_bits(), 0b101);
+        bench.smmu.restart_event_queue(p, TIMEOUT).unwrap();
+        bench.events.restart();
+        assert_eq!(p.get::<Cr0ack>().into_bits(), 0b1_1101);
+        bench.shut_down();
     });
 }
 

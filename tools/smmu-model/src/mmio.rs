@@ -117,6 +117,18 @@ impl<B: Bus> Model<B> {
                 next = (next & !field.mask()) | (old & field.mask());
             }
         }
+        // Fields take effect in any order, so what is switched off with SMMUEN may be off before it.
+        let acknowledged = self.regs.get(offset::CR0ACK);
+        if cr0::SMMUEN.of(acknowledged) != 0 && cr0::ATSCHK.of(acknowledged & !next) != 0 {
+            self.complain(format!(
+                "CR0 written with {value:#x} clears ATSCHK while SMMUEN is 1: translated traffic passes unchecked (6.3.9.2)"
+            ));
+        }
+        if cr0::CMDQEN.of(acknowledged) != 0 && cr0::VMW.of(acknowledged ^ next) != 0 {
+            self.complain(format!(
+                "CR0 written with {value:#x} changes VMW while commands may be processed (6.3.9.1)"
+            ));
+        }
         self.regs.put(offset::CR0, next);
         self.note_roots();
         if self.answers(Hang::Cr0Ack) {

@@ -94,7 +94,6 @@
 //! PMCGs (performance monitors) are devices of their own, with base addresses of their own, and not here.
 
 mod atos;
-mod bank;
 mod control;
 mod describe;
 mod dpt;
@@ -112,7 +111,7 @@ mod secure_atos;
 mod table;
 
 pub use atos::*;
-pub use bank::Bank;
+pub use crate::bank::Bank;
 pub use control::*;
 pub use describe::{Described, DescribedIn, describe, describe_in};
 pub use dpt::*;

@@ -9,6 +9,7 @@ use smmu_cmds::event::{Event, EventKind, FaultKind};
 use smmu_machine::dma::{Place, Seen};
 use smmu_machine::{MachineError, Watched};
 use smmu_regs::caps::Hints;
+use smmu_regs::lifecycle::Interrupts;
 use smmu_regs::platform::{Memory, Pages};
 use smmu_regs::vmsa::{Granule, IovaRange};
 use smmu_regs::{AddressSize, Asid, Feature, InstanceId, PhysAddr, StreamId, SubstreamId, Vmid};
@@ -119,6 +120,7 @@ fn bring_up<'w, 'm>(
         command_queue_log2: 8,
         event_queue_log2: 7,
         stream_id_bits: 16,
+        interrupts: Interrupts::WIRED,
         timeout: Duration::from_secs(1),
     };
     let driver = Driver::bring_up(watched, &config, &mut |notice| {

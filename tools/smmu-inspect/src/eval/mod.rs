@@ -20,6 +20,7 @@ mod nested;
 mod output;
 mod pgtable;
 mod queue;
+mod reset;
 mod smmu;
 mod stage2;
 mod ste;
@@ -58,6 +59,7 @@ const KINDS: &[(&str, Evaluator)] = &[
     ("hitless", hitless::answer),
     ("events", events::answer),
     ("queue", queue::answer),
+    ("reset", reset::answer),
     ("idr_probe", idr_probe::answer),
     ("nested", nested::answer),
     ("invs", invs::answer),

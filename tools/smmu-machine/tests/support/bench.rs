@@ -68,7 +68,7 @@ impl<'m, P: Platform> Bench<'m, P> {
         let mut queue = CommandQueue::new(&p, &caps, setup.instance, setup.command_queue_log2).unwrap();
         let events = EventQueue::new(&p, &caps, setup.event_queue_log2).unwrap();
         let bases = bases(&streams, &queue, &events);
-        let ready = probed.quiesce(&p, TIMEOUT).unwrap().configure(&p, &bases);
+        let ready = probed.quiesce(&p, TIMEOUT).unwrap().configure(&p, &bases).unwrap();
         let ready = ready.enable_commands(&p, TIMEOUT).unwrap();
         let clean = queue.drop_everything(&p, TIMEOUT).unwrap();
         let smmu = ready.enable(&p, clean, TIMEOUT).unwrap();
@@ -115,6 +115,12 @@ impl<'m, P: Platform> Bench<'m, P> {
         }
     }
 
+    /// [`Bench::shut_down`], with memory that was allocated by the test.
+    pub(crate) fn shut_down_with(self, pages: smmu_regs::platform::Pages) {
+        self.p.free(pages);
+        self.shut_down();
+    }
+
     /// Switches the SMMU off and checks that all memory that was allocated since has come back.
     pub(crate) fn shut_down(self) {
         let Self { p, machine, smmu, queue, events, streams, before, .. } = self;
@@ -134,5 +140,6 @@ pub(crate) fn bases(streams: &StreamTable, queue: &CommandQueue, events: &EventQ
         stream_table_shape,
         command_queue: queue.base_register().unwrap(),
         event_queue: events.base_register().unwrap(),
+        pri_queue: None,
     }
 }

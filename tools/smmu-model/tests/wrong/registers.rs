@@ -23,6 +23,8 @@ pub(crate) const MISTAKES: &[Mistake] = &[
         "was freed while the SMMU may",
     ),
     Mistake::new("CR0 is written again before CR0ACK follows", cr0_twice, "before their Update completed"),
+    Mistake::new("ATSCHK is cleared together with SMMUEN", unchecked, "clears ATSCHK while SMMUEN is 1"),
+    Mistake::new("VMW changes while the command queue runs", wildcard, "changes VMW while commands"),
     Mistake::new("the Stream table changes while SMMUEN is 1", table_late, "STRTAB_BASE while SMMUEN is 1"),
     Mistake::new("the Stream table is not aligned to its size", unaligned, "STRTAB_BASE"),
     Mistake::new("SPLIT has a reserved value", split, "SPLIT 7 is reserved"),
@@ -105,6 +107,24 @@ fn ack_ignored(d: &mut Driver, wrong: bool) {
         d.cr0(0)
     }
     d.free(STRTAB, 0x1000);
+}
+
+fn unchecked(d: &mut Driver, wrong: bool) {
+    d.abort_while_off();
+    d.set_bases();
+    d.start();
+    d.cr0(0x1d);
+    if !wrong {
+        d.cr0(0x10);
+    }
+    d.cr0(0);
+}
+
+fn wildcard(d: &mut Driver, wrong: bool) {
+    d.abort_while_off();
+    d.set_bases();
+    d.cr0(if wrong { 8 } else { 0x40 });
+    d.cr0(0x48);
 }
 
 fn cr0_twice(d: &mut Driver, wrong: bool) {

@@ -1,0 +1,64 @@
+//! The life of an SMMU by types: [`Probed`] -> [`Quiesced`] -> [`Configured`] -> [`CommandsReady`] -> [`Enabled`].
+//!
+//! Each step takes the one before, so that a queue cannot be used before its base is set and translation cannot be
+//! enabled before stale caches are gone. From the first step on no device gets past the SMMU unfiltered: `GBPA.ABORT`
+//! is set before anything is switched off.
+//!
+//! Beside that road: [`Probed::adopt`] looks at an SMMU that translates already and leaves it translating (a crash kernel);
+//! [`Enabled::suspend`] and [`Suspended::resume`] go through a loss of power; [`Quiesced::let_traffic_bypass`] gives the
+//! SMMU back.
+
+mod adopt;
+mod bases;
+mod enabled;
+mod error;
+mod global_error;
+mod interrupts;
+mod power;
+mod states;
+
+pub use adopt::{AdoptError, QueueBases, Running};
+pub use bases::{BaseError, BaseProblem, Bases};
+pub use enabled::{Enabled, Pending};
+pub use error::LifecycleError;
+pub use global_error::{GlobalError, GlobalErrors};
+pub use interrupts::{Interrupt, InterruptError, InterruptProblem, Interrupts, Msi, MsiMemory};
+pub use power::Suspended;
+pub use states::{CommandsReady, Configured, Probed, Quiesced};
+
+use crate::caps::{Caps, Feature, IdRegisters};
+use crate::handshake::{HandshakeError, write_cr0_fields};
+use crate::id::InstanceId;
+use crate::platform::{Clock, Mmio};
+use crate::registers::Cr0;
+use core::time::Duration;
+
+/// What every state knows: which SMMU it is, and what it can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Unit {
+    caps: Caps,
+    instance: InstanceId,
+    /// As read, to know the SMMU again after a loss of power.
+    ids: IdRegisters,
+}
+
+impl Unit {
+    /// Mask of the fields of `CR0` that this SMMU has.
+    fn cr0_fields(&self) -> u32 {
+        let always = Cr0::SMMUEN.mask() | Cr0::EVENTQEN.mask() | Cr0::CMDQEN.mask();
+        let optional = [
+            (Feature::Pri, Cr0::PRIQEN.mask()),
+            (Feature::Ats, Cr0::ATSCHK.mask()),
+            (Feature::VmidWildcard, Cr0::VMW.mask()),
+            (Feature::Dpt, Cr0::DPT_WALK_EN.mask()),
+        ];
+        let there = optional.iter().filter(|(feature, _)| self.caps.has(*feature));
+        // All of them are below bit 32.
+        there.fold(always, |fields, (_, mask)| fields | mask) as u32
+    }
+
+    /// Writes `CR0` and waits.
+    fn write_cr0<P: Mmio + Clock>(&self, p: &P, value: Cr0, timeout: Duration) -> Result<(), HandshakeError> {
+        write_cr0_fields(p, value, self.cr0_fields(), timeout)
+    }
+}
