@@ -56,7 +56,7 @@ fn fields_that_a_type_does_not_have_are_not_looked_at() {
 fn with(id: u8, fields: &[(u32, u64)]) -> RawEvent {
     let mut words = [u64::from(id), 0, 0, 0];
     for (lsb, value) in fields {
-        words[(lsb / 64) as usize] |= value << (lsb % 64);
+        *words.get_mut((lsb / 64) as usize).unwrap() |= value << (lsb % 64);
     }
     RawEvent::from_words(words)
 }
