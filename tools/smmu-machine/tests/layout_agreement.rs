@@ -18,7 +18,9 @@ fn add(table: &mut Table, structure: &str, words: &[&[FieldInfo]]) {
     for (word, fields) in words.iter().enumerate() {
         for field in *fields {
             let place = (field.lsb + 64 * u32::try_from(word).unwrap(), field.width);
-            let before = table.insert((structure.to_owned(), field.name.to_owned()), place);
+            // A name that is a reserved word of Rust ends in an underscore.
+            let name = field.name.trim_end_matches('_').to_owned();
+            let before = table.insert((structure.to_owned(), name), place);
             assert_eq!(before, None, "{structure}.{} twice", field.name);
         }
     }

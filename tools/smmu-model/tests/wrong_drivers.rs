@@ -10,10 +10,16 @@ mod wrong;
 
 use smmu_model::Atomicity;
 use std::collections::BTreeSet;
-use wrong::{Mistake, configuration, queues, registers, translations};
+use wrong::{Mistake, configuration, faults, queues, registers, translations};
 
 fn mistakes() -> Vec<&'static Mistake> {
-    let all = [configuration::MISTAKES, translations::MISTAKES, queues::MISTAKES, registers::MISTAKES];
+    let all = [
+        configuration::MISTAKES,
+        translations::MISTAKES,
+        queues::MISTAKES,
+        registers::MISTAKES,
+        faults::MISTAKES,
+    ];
     all.into_iter().flatten().collect()
 }
 
