@@ -11,18 +11,19 @@ use smmu_cmds::fault::{
     Arrival, PageArrival, PageGroup, PageGroups, ResponsePasid, StalledTransaction, Stalls, Unanswered,
     WhenFull,
 };
+use smmu_cmds::queue::Drained;
 use smmu_cmds::{Command, PriQueue, QueueError};
 use smmu_machine::{Machine, ModelMachine};
 use smmu_model::{Adversity, AtsAccess, AtsCompletion, PageRequest, PageResponse, Profile, Resumed};
 use smmu_regs::handshake::write_cr0;
 use smmu_regs::platform::{Memory, Pages};
-use smmu_regs::registers::{Cr0, PriqCons, PriqProd, Registers};
+use smmu_regs::registers::{Cr0, EventqProd, PriqCons, PriqProd, Registers};
 use smmu_regs::{PhysAddr, StreamId, SubstreamId};
 use smmu_ste::cd::CdFaultMode;
-use smmu_ste::ste::Ats;
+use smmu_ste::ste::{Ats, FaultMode, Stage2Config};
 use smmu_ste::{CdConfig, SteConfig};
 use support::{
-    Bench, INSTANCE, PAGE, Setup, Space1, TIMEOUT, on_model, range, reclaim_now, streams, tells_all,
+    Bench, INSTANCE, PAGE, Setup, Space1, Space2, TIMEOUT, on_model, range, reclaim_now, streams, tells_all,
 };
 
 const IOVA: u64 = 0x12_3000;
@@ -208,6 +209,71 @@ fn an_smmu_that_can_only_abort_aborts() {
 }
 
 #[test]
+fn where_the_ledger_is_full_nothing_hangs() {
+    on_model(Profile::maximum(), |machine| {
+        let mut lab = Lab::new(machine, 4, true);
+        let mut small = Stalls::<u8, 2>::new(INSTANCE);
+        for number in 0..5 {
+            assert!(machine.dma32(0, IOVA + number * PAGE, Some(1)).unwrap().unwrap_err().waits);
+        }
+        let (mut tokens, mut now) = (Vec::new(), Vec::new());
+        let drained = lab.bench.events.drain(&lab.bench.p, |raw| match small.arrived(&raw.decode()) {
+            Arrival::Stalled(stalled) => tokens.push(stalled),
+            Arrival::Full(unrecorded) => now.push(unrecorded),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!((drained.unwrap().records, tokens.len(), now.len()), (5, 2, 3));
+        let (p, queue) = (&lab.bench.p, &mut lab.bench.queue);
+        let mut send = |command: Command| queue.push(p, &command, TIMEOUT);
+        for unrecorded in now {
+            unrecorded.send(&mut send).unwrap();
+        }
+        // Nobody knows the stream of the others: they are aborted.
+        for token in tokens {
+            small.resume(token, ResumeAction::Abort, &mut send).unwrap();
+        }
+        assert!(small.is_empty());
+        lab.until_resumed(5, ResumeAction::Abort);
+        lab.finish();
+    });
+}
+
+#[test]
+fn an_smmu_that_can_only_stall() {
+    // IDR0.STALL_MODEL is 2 (bits 25:24).
+    let mut profile = Profile { name: "stalls always", ..Profile::maximum() };
+    profile.idr[0] |= 2 << 24;
+    on_model(profile, |machine| {
+        let mut bench = Bench::new(machine as &dyn Machine, Setup::default());
+        let mut space = Space2::new(&bench.p, &bench.caps, 5);
+        let stage2 = |faults| SteConfig::Stage2(Stage2Config { faults, ..space.stage2() });
+        assert!(stage2(FaultMode::Terminate).encode(&bench.caps).is_err(), "S2S must be 1");
+        let ste = stage2(FaultMode::Stall);
+        bench.attach(streams()[0], &ste);
+        let page = machine.allocate(PAGE, PAGE).unwrap();
+        assert!(machine.dma32(0, IOVA, Some(9)).unwrap().unwrap_err().waits);
+        let mut stalls = Stalls::<u8, 4>::new(INSTANCE);
+        let events = bench.all_events();
+        let EventKind::Fault(fault) = events[0].kind else { panic!("{events:?}") };
+        assert_eq!(fault.ipa, Some(PhysAddr::new(IOVA)));
+        let Arrival::Stalled(stalled) = stalls.arrived(&events[0]) else { panic!("{events:?}") };
+        space.map(&bench.p, IOVA, PAGE, page.base());
+        let (p, queue) = (&bench.p, &mut bench.queue);
+        stalls.resume(stalled, ResumeAction::Retry, |command| queue.push(p, &command, TIMEOUT)).unwrap();
+        for _ in 0..1000 {
+            let _ = bench.run(&[]);
+        }
+        assert_eq!((machine.stalled(), machine.unanswered()), (vec![], vec![]));
+        assert_eq!(machine.peek32(page.base()).unwrap(), 9);
+        let _ = machine.resumed();
+        bench.attach(streams()[0], &SteConfig::Abort);
+        space.destroy(&bench.p, &mut bench.queue);
+        bench.p.free(page);
+        bench.shut_down();
+    });
+}
+
+#[test]
 fn a_stream_is_taken_away_with_what_is_stalled_on_it() {
     on_model(Profile::maximum(), |machine| {
         let mut lab = Lab::new(machine, 2, true);
@@ -329,6 +395,38 @@ fn response(group: u16, code: u8, auto: bool) -> PageResponse {
     PageResponse { sid: streams()[0].get(), ssid: None, group, code, auto }
 }
 
+/// The most that there is, on a machine where the SMMU does not see the CPU's caches (IDR0.COHACC is bit 4).
+fn not_coherent() -> Profile {
+    let mut profile = Profile { name: "not coherent", ..Profile::maximum() };
+    profile.idr[0] &= !(1 << 4);
+    profile
+}
+
+#[test]
+fn records_are_read_from_memory_and_not_from_a_cache() {
+    on_model(not_coherent(), |machine| {
+        let mut lab = Lab::new(machine, 1, false);
+        // Bypassed: ATS is not for it.
+        lab.bench.attach(streams()[1], &SteConfig::Bypass);
+        let mut pri = Pri::new(&lab, 1);
+        // Many laps of both queues: what the CPU has cached of an entry is that of the lap before.
+        for index in 0..20 {
+            machine.page_request(&wants(index, true));
+            let [group] = <[_; 1]>::try_from(pri.arrivals(&lab).0).unwrap();
+            assert_eq!(group.id().index, index);
+            pri.answer(&mut lab, group, PriResponse::Success);
+            let device = 1 + usize::from(index % 3);
+            assert!(machine.dma32(device, IOVA, None).unwrap().is_err());
+            let events = lab.bench.all_events();
+            assert_eq!(
+                (events.len(), events[0].stream, events[0].kind),
+                (1, streams()[device], EventKind::BadSte)
+            );
+        }
+        pri.finish(lab);
+    });
+}
+
 #[test]
 fn a_device_asks_for_a_page_and_gets_it() {
     on_model(Profile::maximum(), |machine| {
@@ -443,6 +541,68 @@ fn an_smmu_without_page_requests_gets_no_queue() {
     on_model(Profile::qemu(), |machine| {
         let bench = Bench::new(machine as &dyn Machine, Setup::default());
         assert_eq!(PriQueue::new(&bench.p, &bench.caps, 2).unwrap_err(), QueueError::NoPri);
+        bench.shut_down();
+    });
+}
+
+#[test]
+fn positions_that_no_queue_can_have_are_errors() {
+    // Both queues off, so that their registers can be written; 16 events, 8 requests.
+    let machine = ModelMachine::new(Profile::maximum(), &streams());
+    let mut lab = Lab::new(&machine, 4, false);
+    let mut pri = Pri::new(&lab, 3);
+    let off = lab.bench.smmu.cr0().with(Cr0::EVENTQEN, false);
+    write_cr0(&lab.bench.p, off, TIMEOUT).unwrap();
+    let p = &lab.bench.p;
+    let pointer = |register, value| QueueError::Pointer { register, value, other: 0 };
+    for value in [17, 31, 32, 1 << 19, 1 << 20, u32::MAX] {
+        p.put(EventqProd::from_bits(value));
+        let value: EventqProd = p.get();
+        let found = lab.bench.events.drain(p, |raw| panic!("{raw}"));
+        let stored = value.into_bits();
+        if stored == 0 {
+            // The machine does not store reserved bits.
+            assert_eq!(found.unwrap().records, 0);
+        } else {
+            assert_eq!(found, Err(pointer("EVENTQ_PROD", stored)));
+            assert_eq!(lab.bench.events.discard(p), Err(pointer("EVENTQ_PROD", stored)));
+        }
+    }
+    for value in [9, 15, 16, 1 << 19] {
+        p.put(PriqProd::from_bits(value));
+        assert_eq!(pri.queue.drain(p, |raw| panic!("{raw:?}")), Err(pointer("PRIQ_PROD", value)));
+    }
+    // What is possible is dropped without being looked at, and the overflow goes with it.
+    p.put(PriqProd::from_bits(1 << 31 | 8));
+    let dropped = pri.queue.discard(p).unwrap();
+    assert_eq!((dropped.records, dropped.lost, dropped.more), (8, true, false));
+    assert_eq!(p.get::<PriqCons>().into_bits(), 1 << 31 | 8);
+    let nothing = pri.queue.drain(p, |raw| panic!("{raw:?}")).unwrap();
+    assert_eq!((nothing.records, nothing.lost), (0, false));
+    // Begun anew.
+    pri.queue.restart();
+    p.put(PriqProd::new());
+    assert_eq!(pri.queue.drain(p, |raw| panic!("{raw:?}")).unwrap().records, 0);
+}
+
+#[test]
+fn a_limited_drain_acknowledges_at_once_what_goes_on_and_late_what_does_not() {
+    on_model(Profile::maximum(), |machine| {
+        let mut bench =
+            Bench::new(machine as &dyn Machine, Setup { event_queue_log2: 2, ..Setup::default() });
+        let space = Space1::new(&bench.p, &bench.caps, 1);
+        bench.attach(streams()[0], &space.ste());
+        let fault = || assert!(machine.dma32(0, IOVA, None).unwrap().is_err());
+        (0..5).for_each(|_| fault());
+        let mut drain = |limit| bench.events.drain_some(&bench.p, limit, |_| {}).unwrap();
+        let told = |drained: Drained| (drained.records, drained.lost, drained.more);
+        assert_eq!(told(drain(0)), (0, false, true));
+        assert_eq!(told(drain(1)), (1, true, true));
+        fault();
+        assert_eq!(told(drain(2)), (2, false, true));
+        assert_eq!(told(drain(9)), (2, false, false));
+        bench.attach(streams()[0], &SteConfig::Abort);
+        space.destroy(&bench.p, &mut bench.queue);
         bench.shut_down();
     });
 }

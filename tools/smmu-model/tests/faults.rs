@@ -217,7 +217,7 @@ fn whatever_the_smmu_does_every_write_arrives() {
         assert_eq!((smmu.stalled(), smmu.unanswered_stalls()), (vec![], &[][..]), "seed {seed}");
         assert!((1..=6).contains(&answers));
         for value in 1..=6 {
-            let word = mem.get(PA + 4 * value & !7) >> (32 * (value & 1)) & 0xffff_ffff;
+            let word = mem.get((PA + 4 * value) & !7) >> (32 * (value & 1)) & 0xffff_ffff;
             assert_eq!(word, value, "seed {seed}");
         }
         assert_eq!(smmu.complaints(), &[] as &[String]);
