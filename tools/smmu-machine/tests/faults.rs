@@ -415,14 +415,14 @@ fn records_are_read_from_memory_and_not_from_a_cache() {
             let [group] = <[_; 1]>::try_from(pri.arrivals(&lab).0).unwrap();
             assert_eq!(group.id().index, index);
             pri.answer(&mut lab, group, PriResponse::Success);
-            let device = 1 + usize::from(index % 3);
-            assert!(machine.dma32(device, IOVA, None).unwrap().is_err());
+            let iova = IOVA + PAGE * u64::from(index);
+            let refused = AtsAccess::Refused(AtsCompletion::Unsupported);
+            assert_eq!(machine.ats_dma32(1, iova, None).unwrap(), refused);
             let events = lab.bench.all_events();
-            assert_eq!(
-                (events.len(), events[0].stream, events[0].kind),
-                (1, streams()[device], EventKind::BadSte)
-            );
+            let EventKind::BadAtsRequest(asked) = events[0].kind else { panic!("{events:?}") };
+            assert_eq!((events.len(), events[0].stream, asked.input), (1, streams()[1], iova));
         }
+        lab.bench.attach(streams()[1], &SteConfig::Abort);
         pri.finish(lab);
     });
 }
