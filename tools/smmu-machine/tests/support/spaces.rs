@@ -6,7 +6,7 @@ use smmu_cmds::CommandQueue;
 use smmu_machine::Machine;
 use smmu_regs::platform::{Memory, Platform};
 use smmu_regs::vmsa::{Granule, IovaRange};
-use smmu_regs::{AddressSize, Asid, Caps, PhysAddr, SubstreamId, Vmid};
+use smmu_regs::{AddressSize, Asid, Caps, Feature, PhysAddr, SubstreamId, Vmid};
 use smmu_ste::cd::CdFaultMode;
 use smmu_ste::ste::{Ats, FaultMode, GuestSte, Stage1Config, Stage2Config, StreamWorld, WithoutSubstream};
 use smmu_ste::{CdConfig, CdTable, SteConfig};
@@ -24,6 +24,11 @@ fn output(caps: &Caps) -> AddressSize {
     caps.oas.min(AddressSize::Bits48)
 }
 
+/// The tables of an SMMU that is not coherent are cleaned.
+fn seen_by_walks(config: TableConfig, caps: &Caps) -> TableConfig {
+    if caps.has(Feature::Coherent) { config } else { config.non_coherent() }
+}
+
 /// A stage-1 address space of 39 bits in a single CD.
 pub(crate) struct Space1 {
     pub(crate) table: PageTable,
@@ -36,7 +41,7 @@ impl Space1 {
     /// An empty one with VMID 0.
     pub(crate) fn new<P: Memory>(p: &P, caps: &Caps, asid: u16) -> Self {
         let config = TableConfig::ttb0(Granule::Size4K, 39, output(caps)).unwrap();
-        let table = PageTable::new(config, p).unwrap();
+        let table = PageTable::new(seen_by_walks(config, caps), p).unwrap();
         let mut cds = CdTable::new(p, caps, 0).unwrap();
         let Regime::Stage1(regime) = table.regime() else { panic!("not stage 1") };
         let asid = Asid::new(asid);
@@ -83,7 +88,7 @@ impl Space2 {
         let bits = caps.stage2_input_bits().min(39);
         let config =
             TableConfig::stage2(Granule::Size4K, bits, output(caps), Concatenation::WhenRequired).unwrap();
-        Self { table: PageTable::new(config, p).unwrap(), vmid: Vmid::new(vmid) }
+        Self { table: PageTable::new(seen_by_walks(config, caps), p).unwrap(), vmid: Vmid::new(vmid) }
     }
 
     pub(crate) fn map<P: Memory>(&mut self, p: &P, ipa: u64, size: u64, to: PhysAddr) {
