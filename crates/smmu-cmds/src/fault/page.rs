@@ -5,7 +5,7 @@ use super::{Unanswered, Unrecorded};
 use crate::command::{Command, PriResponse};
 use crate::event::PageRequest;
 use core::fmt;
-use smmu_regs::{InstanceId, StreamId, SubstreamId};
+use smmu_regs::{Caps, InstanceId, StreamId, SubstreamId};
 
 /// What a group is known by. Not by its PASID: an index is a group of its device whatever the PASIDs of its requests are, and
 /// nobody checks that they agree (chapter 8).
@@ -26,6 +26,14 @@ pub enum ResponsePasid {
     AsRequested,
     /// No: for all other devices, and for an SMMU without PASIDs, where it is not permitted (4.5.2).
     Never,
+}
+
+impl ResponsePasid {
+    /// For a device whose PRI capability says `required`, behind this SMMU.
+    #[must_use]
+    pub const fn of_device(caps: &Caps, required: bool) -> Self {
+        if required && caps.substream_id_bits != 0 { Self::AsRequested } else { Self::Never }
+    }
 }
 
 /// What answers a group whose last request comes when the ledger is full.
@@ -133,6 +141,38 @@ enum Holder<O> {
 /// Groups that are not complete are owed nothing. When there is no room, the oldest of them makes place: its last request, if
 /// it comes, is then taken for a group of its own, and answered. So devices that begin groups and never end them keep nobody
 /// from being answered. Each call looks at all `N` places; there can be no more groups than the devices have credits.
+///
+/// ```
+/// use smmu_cmds::command::{Command, PriResponse};
+/// use smmu_cmds::event::RawPageRequest;
+/// use smmu_cmds::fault::{PageArrival, PageGroups, ResponsePasid, WhenFull};
+/// use smmu_regs::InstanceId;
+///
+/// let mut groups = PageGroups::<(), 32>::new(InstanceId::new(0), WhenFull::TryAgain);
+/// let (mut pages, mut complete) = (Vec::new(), Vec::new());
+/// // What a drain of the PRI queue hands on: two requests of one group.
+/// for raw in [[0x3000_0000_0000_0008, 0x1005], [0x7000_0000_0000_0008, 0x2005]].map(RawPageRequest::from_words) {
+///     let request = raw.decode();
+///     match groups.arrived(&request, ResponsePasid::AsRequested) {
+///         PageArrival::Member(_) => pages.push(request.address),
+///         PageArrival::Last(group) => {
+///             pages.push(request.address);
+///             complete.push(group);
+///         }
+///         // Nothing is due, or somebody has the token already.
+///         PageArrival::StopMarker | PageArrival::Known(_) => {}
+///         PageArrival::Full(answer) => panic!("{} is to be sent now", answer.command()),
+///     }
+/// }
+/// assert_eq!(pages, [0x1000, 0x2000]);
+/// // The drain is over and the pages are in:
+/// for group in complete {
+///     let mut queue = Vec::new();
+///     let send = |command| Ok::<_, ()>(queue.push(command));
+///     groups.answer(group, PriResponse::Success, ResponsePasid::AsRequested, send).unwrap();
+///     assert!(matches!(queue[..], [Command::PriResp { group: 5, response: PriResponse::Success, .. }]));
+/// }
+/// ```
 ///
 /// # What the SMMU answers itself
 /// Some requests never get into the queue, and are answered (or not) without software: [`auto_response`](super::auto_response)
