@@ -146,6 +146,8 @@ fn a_stop_marker_is_not_answered_and_a_pasid_comes_back() {
         });
         let [group] = <[_; 1]>::try_from(pri.arrivals(&lab).0).unwrap();
         assert_eq!(group.substream(), SubstreamId::new(3).ok());
+        let with = |required| ResponsePasid::of_device(&lab.bench.caps, required);
+        assert_eq!((with(true), with(false)), (ResponsePasid::AsRequested, ResponsePasid::Never));
         pri.answer(&mut lab, group, PriResponse::Success);
         assert_eq!(machine.page_responses(), [PageResponse { ssid: Some(3), ..response(1, 0, false) }]);
         pri.finish(lab);
@@ -214,6 +216,8 @@ fn page_requests_that_meet_no_queue_are_refused() {
 fn an_smmu_without_page_requests_gets_no_queue() {
     on_model(Profile::qemu(), |machine| {
         let bench = Bench::new(machine as &dyn Machine, Setup::default());
+        assert_eq!(bench.caps.substream_id_bits, 0);
+        assert_eq!(ResponsePasid::of_device(&bench.caps, true), ResponsePasid::Never);
         assert_eq!(PriQueue::new(&bench.p, &bench.caps, 2).unwrap_err(), QueueError::NoPri);
         bench.shut_down();
     });
