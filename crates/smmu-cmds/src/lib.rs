@@ -3,18 +3,21 @@
 //! * [`command`]: every command as a [`Command`] that cannot hold a reserved form, its legality on each queue, and its
 //!   encoding for an SMMU of given capabilities;
 //! * [`event`]: event records and page requests, raw and decoded;
+//! * [`fault`]: stalled transactions and page request groups, each paired with exactly one answer;
 //! * [`guest`]: a guest's commands, judged and rewritten for the physical queue, one by one or in batches;
-//! * [`queue`]: the command queue with deadlines, error detection and receipts; the event queue with overflow.
+//! * [`queue`]: the command queue with deadlines, error detection and receipts; the event queue and the PRI
+//!   queue with overflow.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 pub mod command;
 pub mod event;
+pub mod fault;
 pub mod guest;
 pub mod queue;
 
 pub use command::{Command, CommandError, RawCommand};
 pub use event::{Event, RawEvent};
 pub use guest::VirtualSmmu;
-pub use queue::{CommandQueue, EventQueue, QueueError};
+pub use queue::{CommandQueue, EventQueue, PriQueue, QueueError};

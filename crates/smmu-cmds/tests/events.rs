@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use proptest::prelude::*;
-use smmu_cmds::command::{Command, PriResponse};
 use smmu_cmds::event::{
-    Access, Class, EventId, EventKind, Fault, FaultKind, HostsEvent, RawEvent, RawPageRequest, Relocated,
+    Access, AtsRequest, Class, EventId, EventKind, Fault, FaultKind, HostsEvent, PageHint, Permissions,
+    RawEvent, RawPageRequest, Refusal, Relocated,
 };
 use smmu_regs::addr::PhysAddr;
 use smmu_regs::{StreamId, SubstreamId, VirtualStreamId};
@@ -28,6 +28,7 @@ fn a_stage_2_permission_fault() {
         class: Class::Input,
         ipa,
         stalled: Some(0x1234),
+        refusal: Some(Refusal { table_read: None, dirty: false, assured_only: false, overlay: false }),
         implementation_defined: 0,
     };
     assert_eq!(event.kind, EventKind::Fault(fault));
@@ -46,7 +47,57 @@ fn fields_that_a_type_does_not_have_are_not_looked_at() {
     assert_eq!(all_ones(EventId::BadSte).kind, EventKind::BadSte);
     let zeros = RawEvent::from_words([u64::from(u8::from(EventId::BadSubstreamId)), 0, 0, 0]).decode();
     assert_eq!(zeros.substream, Some(SubstreamId::ZERO));
-    assert_eq!(all_ones(EventId::Unknown(0xe3)).kind, EventKind::Unknown { id: 0xe3 });
+    let record = RawEvent::from_words([!0xff | 0xe3, !0, !0, !0]);
+    assert_eq!(record.decode().kind, EventKind::Unknown { id: 0xe3, record });
+    assert!(record.to_string().contains("0xffffffffffffffe3"), "all of it is kept: {record}");
+}
+
+/// A record with fields set, each given by its lowest bit of the 256 and its value.
+fn with(id: u8, fields: &[(u32, u64)]) -> RawEvent {
+    let mut words = [u64::from(id), 0, 0, 0];
+    for (lsb, value) in fields {
+        *words.get_mut((lsb / 64) as usize).unwrap() |= value << (lsb % 64);
+    }
+    RawEvent::from_words(words)
+}
+
+#[test]
+fn what_only_one_type_of_record_says() {
+    // Positions: spec/events.toml. R 95, W 94, X 93, P 92, SPAN 64.
+    let EventKind::BadAtsRequest(asked) =
+        with(0x05, &[(64, 3), (95, 1), (92, 1), (140, 0x12345)]).decode().kind
+    else {
+        panic!("not an ATS request")
+    };
+    let read = Permissions { read: true, ..Permissions::default() };
+    assert_eq!(asked, AtsRequest { input: 0x1234_5000, span: 3, permissions: read, privileged: true });
+
+    // The span is a number of pages, no logarithm (7.3.19). UX 97, PR 103, SPAN 108.
+    let hint = with(0x24, &[(97, 1), (103, 1), (108, 200), (140, 1)]);
+    let EventKind::PageRequest(decoded) = hint.decode().kind else { panic!("not a hint") };
+    let execute = Permissions { execute: true, ..Permissions::default() };
+    assert_eq!(decoded, PageHint { input: 0x1000, pages: 200, privileged: read, unprivileged: execute });
+    assert_eq!(
+        hint.to_string(),
+        "E_PAGE_REQUEST StreamID=0x0 0x1000, 200 pages, privileged r--, unprivileged --x"
+    );
+
+    // CLASS 104, DIRTYBIT 106, ASSUREDONLY 107, TTRNW 108, OVERLAY 109.
+    let refusal = |fields: &[(u32, u64)]| match with(0x13, fields).decode().kind {
+        EventKind::Fault(fault) => fault.refusal.unwrap(),
+        other => panic!("{other:?}"),
+    };
+    let none = Refusal { table_read: None, dirty: false, assured_only: false, overlay: false };
+    assert_eq!(refusal(&[(104, 2), (108, 1)]), none, "TTRnW is UNKNOWN unless a table was accessed");
+    assert_eq!(refusal(&[(104, 1), (108, 1)]), Refusal { table_read: Some(true), ..none });
+    assert_eq!(refusal(&[(104, 1)]), Refusal { table_read: Some(false), ..none });
+    assert_eq!(refusal(&[(104, 2), (106, 1)]), Refusal { dirty: true, ..none });
+    assert_eq!(refusal(&[(104, 2), (107, 1)]), Refusal { assured_only: true, ..none });
+    assert_eq!(refusal(&[(104, 2), (109, 1)]), Refusal { overlay: true, ..none });
+    for id in [0x10, 0x11, 0x12] {
+        let EventKind::Fault(fault) = with(id, &[(106, 0xf)]).decode().kind else { panic!("no fault") };
+        assert_eq!(fault.refusal, None);
+    }
 }
 
 proptest! {
@@ -99,17 +150,23 @@ fn a_guest_gets_what_its_own_stage_1_has_caused() {
 }
 
 #[test]
-fn only_the_last_request_of_a_group_is_answered() {
-    let raw =
-        |last: u64| RawPageRequest::from_words([0x8001_0005_0000_0007 | last << 62, 0x6d67_f1b9_271f_21e4]);
-    let request = raw(1).decode();
-    assert_eq!((request.group, request.address), (0x1e4, 0x6d67_f1b9_271f_2000));
-    let answer = request.answer(PriResponse::Failure);
-    let substream = Some(SubstreamId::new(0x1_0005).unwrap());
-    let stream = StreamId::new(7);
+fn a_page_request_and_a_stop_marker() {
+    let request = RawPageRequest::from_words([0xc001_0005_0000_0007, 0x6d67_f1b9_271f_21e4]);
+    let decoded = request.decode();
+    assert_eq!((decoded.group, decoded.address, decoded.last), (0x1e4, 0x6d67_f1b9_271f_2000, true));
+    assert_eq!((decoded.stream, decoded.substream), (StreamId::new(7), SubstreamId::new(0x1_0005).ok()));
+    assert!(decoded.is_stop_marker() && decoded.to_string().starts_with("stop marker StreamID=0x7"));
+    // To read (60), to write (61), not the last (62), without PASID (63): each makes a request of it.
+    for bit in [60, 61, 62, 63] {
+        let other = RawPageRequest::from_words([0xc001_0005_0000_0007 ^ 1 << bit, 0]).decode();
+        assert!(!other.is_stop_marker(), "bit {bit}: {other}");
+    }
+    // Execution and privilege do not.
+    let privileged = RawPageRequest::from_words([0xcc01_0005_0000_0007, 0]).decode();
+    assert!(privileged.is_stop_marker());
+    let moved = request.with_stream(StreamId::new(u32::MAX));
     assert_eq!(
-        answer,
-        Some(Command::PriResp { stream, substream, group: 0x1e4, response: PriResponse::Failure })
+        (moved.decode().stream, moved.with_stream(StreamId::new(7))),
+        (StreamId::new(u32::MAX), request)
     );
-    assert_eq!(raw(0).decode().answer(PriResponse::Failure), None);
 }

@@ -5,6 +5,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod allocator;
+mod devices;
 pub mod dma;
 mod error;
 mod landing;

@@ -39,7 +39,7 @@ pub struct ModelMachine {
 const POISON: u64 = 0x0000_0000_4000_0fff;
 
 /// The model's way to memory; an adversarial model sees what was there at the last barrier, too.
-struct RamBus {
+pub(crate) struct RamBus {
     ram: Arc<GuestRam>,
     settled: Option<Arc<Settled>>,
     /// First addresses of the 4 KiB pages that abort every access.
@@ -142,7 +142,7 @@ impl ModelMachine {
         }
     }
 
-    fn model(&self) -> MutexGuard<'_, Model<RamBus>> {
+    pub(crate) fn model(&self) -> MutexGuard<'_, Model<RamBus>> {
         self.model.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -167,7 +167,7 @@ impl ModelMachine {
         self.model().fail_service();
     }
 
-    fn access(&self, device: usize, iova: u64) -> Result<Access, MachineError> {
+    pub(crate) fn access(&self, device: usize, iova: u64) -> Result<Access, MachineError> {
         let devices = self.streams.len();
         let stream = self.streams.get(device).ok_or(MachineError::Device { device, devices })?;
         Ok(Access {

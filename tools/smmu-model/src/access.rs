@@ -67,8 +67,11 @@ pub struct Fault {
     pub fetch: Option<u64>,
     /// Terminated with RAZ/WI instead of an abort (`CD.A` == 0, 5.5): reads return 0, writes are dropped, no bus error.
     pub raz_wi: bool,
-    /// STAG when the transaction is stalled (5.5): it is held until `CMD_RESUME` or `CMD_STALL_TERM`; to model the
-    /// retry, present the same access again.
+    /// The transaction is stalled (5.5): it waits until it is retried or terminated. [`Model::resumed`](crate::Model::resumed)
+    /// tells what became of it.
+    pub waits: bool,
+    /// STAG of the record of a stalled transaction, or of the record of the one that it waits behind (then nothing was
+    /// recorded). `None` while there is no room for a record.
     pub stall: Option<u16>,
 }
 
@@ -82,6 +85,7 @@ impl Fault {
         ipa: None,
         fetch: None,
         raz_wi: false,
+        waits: false,
         stall: None,
     };
 }

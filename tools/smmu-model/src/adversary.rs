@@ -16,6 +16,7 @@ use crate::cd::Cd;
 use crate::command::Command;
 use crate::config_cache::Cfgi;
 use crate::drops::{BATCH, Drop, Drops};
+use crate::event::id;
 use crate::imagine::Way;
 use crate::layout::{cr0, gbpa, offset};
 use crate::model::Model;
@@ -137,7 +138,7 @@ impl Adversary {
     }
 
     /// A number below `limit` (splitmix64).
-    fn pick(&mut self, limit: usize) -> usize {
+    pub(crate) fn pick(&mut self, limit: usize) -> usize {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.random;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -186,6 +187,9 @@ impl Adversary {
     }
 }
 
+/// An outcome that is permitted, and a way to it.
+pub(crate) type Permitted = (Outcome, Vec<crate::world::Choice>);
+
 impl<B: Bus> Model<B> {
     /// An SMMU out of reset that behaves as badly as the architecture allows.
     #[must_use]
@@ -233,6 +237,7 @@ impl<B: Bus> Model<B> {
             }
         }
         self.take_commands(most);
+        self.tick_stalls();
     }
 
     /// Memory has been given back to whoever hands it out. Complains if the SMMU may still read it: through a structure
@@ -331,8 +336,17 @@ impl<B: Bus> Model<B> {
         self.ways(access).into_iter().map(|(outcome, _)| outcome).collect()
     }
 
-    /// Outcomes that are permitted now, and for each a way to it.
-    fn ways(&mut self, access: &Access) -> Vec<(Outcome, Vec<crate::world::Choice>)> {
+    /// Outcomes that are permitted to an ordinary transaction now, and for each a way to it.
+    fn ways(&mut self, access: &Access) -> Vec<Permitted> {
+        self.ways_as(access, |model| model.translate(access))
+    }
+
+    /// The same of whatever `run` does for `access`.
+    pub(crate) fn ways_as(
+        &mut self,
+        access: &Access,
+        run: impl Fn(&mut Self) -> Result<u64, Fault>,
+    ) -> Vec<Permitted> {
         if let Some(adversary) = &mut self.adversary {
             let stream = (access.sid, access.ssid);
             if !adversary.streams.contains(&stream) {
@@ -343,10 +357,10 @@ impl<B: Bus> Model<B> {
         self.look();
         let now = self.now();
         let mut outcomes: Vec<(Outcome, Vec<_>)> = Vec::new();
-        for Way { result, times, path } in self.every_way(|model| model.translate(access)) {
+        for Way { result, times, path } in self.every_way(run) {
             let outcome = match result {
                 Ok(pa) => Outcome::Passed { pa },
-                Err(fault) => Outcome::Aborted(Fault { recorded: false, stall: None, ..fault }),
+                Err(fault) => Outcome::Aborted(Fault { recorded: false, waits: false, stall: None, ..fault }),
             };
             if times.contains(now) && !outcomes.iter().any(|(other, _)| *other == outcome) {
                 outcomes.push((outcome, path));
@@ -357,21 +371,51 @@ impl<B: Bus> Model<B> {
 
     /// Does one of the things that a transaction may do.
     pub(crate) fn perform(&mut self, access: &Access) -> Result<u64, Fault> {
+        self.perform_as(access, |model| model.translate(access))
+    }
+
+    /// Does one of the things that `run` may do for `access`.
+    pub(crate) fn perform_as(
+        &mut self,
+        access: &Access,
+        run: impl Fn(&mut Self) -> Result<u64, Fault>,
+    ) -> Result<u64, Fault> {
         if self.adversary.is_none() {
-            return self.translate(access);
+            return run(self);
         }
-        let ways = self.ways(access);
+        let ways = self.ways_as(access, &run);
         let Some(adversary) = &mut self.adversary else { return Err(Fault::SILENT) };
         let chosen = adversary.pick(ways.len());
         match ways.get(chosen) {
             Some((_, path)) => {
                 let path = path.clone();
-                self.really(&path, |model| model.translate(access))
+                self.really(&path, run)
             }
             None => {
                 self.complain(format!("{access:?} has no permitted outcome: a mistake of the model"));
                 Err(Fault::SILENT)
             }
+        }
+    }
+
+    /// Whether a transaction may pass or be faulted by translation, rather than being terminated by its configuration.
+    pub(crate) fn may_translate(&mut self, access: &Access) -> bool {
+        self.ways(access).iter().any(|(outcome, _)| match outcome {
+            Outcome::Passed { .. } => true,
+            Outcome::Aborted(fault) => matches!(fault.event, Some(id::F_TRANSLATION..=id::F_PERMISSION)),
+        })
+    }
+
+    /// A transaction is tried: where it goes if it gets through, and if not, nothing has happened.
+    pub(crate) fn gets_through(&mut self, access: &Access) -> Option<u64> {
+        let ways = self.ways(access);
+        let chosen = self.adversary.as_mut()?.pick(ways.len());
+        match ways.get(chosen)? {
+            (Outcome::Passed { .. }, path) => {
+                let path = path.clone();
+                self.really(&path, |model| model.translate(access)).ok()
+            }
+            _ => None,
         }
     }
 }

@@ -74,12 +74,14 @@ impl<B: Bus> Model<B> {
                 let rules = self.tlbi_rules();
                 self.tlb.invalidate(tlbi, &rules);
             }
-            // Retry and terminate alike end the stall; a retry is the caller presenting the access again (4.7.1).
-            Command::Resume { sid, stag } => self.stalls.retain(|s| *s != (sid, stag)),
-            Command::StallTerm { sid } => self.stalls.retain(|s| s.0 != sid),
+            Command::AtcInv(what) => self.invalidate_atc(what),
+            Command::PriResp { sid, ssid, group, resp } => self.respond(sid, ssid, group, resp),
+            Command::Resume { sid, stag, retry, abort } => self.resume(sid, stag, retry, abort),
+            Command::StallTerm { sid } => self.terminate_stalls(sid),
             Command::Sync { signal, msi_addr, msi_data } => {
                 // What is stored from now on was not there before.
                 self.look();
+                self.complete_atc();
                 if let Some(adversary) = &mut self.adversary {
                     adversary.complete();
                 }

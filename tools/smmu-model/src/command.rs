@@ -3,6 +3,7 @@
 //! A reserved bit that is set is a complaint and is otherwise ignored; 4.1.5 would also permit CERROR_ILL.
 
 use crate::Field;
+use crate::ats::AtcInv;
 use crate::config_cache::Cfgi;
 use crate::geometry::Granule;
 use crate::layout::{self as l, idr0, idr3, idr5};
@@ -12,14 +13,18 @@ use crate::tlbi::{Span, Tlbi};
 /// Meaning of a command, with only the operands the model uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
-    /// Consumed, nothing to do: prefetches, ATC_INV, PRI_RESP, and invalidations whose operands reach nothing.
+    /// Consumed, nothing to do: prefetches, and invalidations whose operands reach nothing.
     Nothing,
     /// Any CFGI.
     Cfgi(Cfgi),
     /// Any TLBI.
     Tlbi(Tlbi),
-    /// RESUME, retry or terminate: the stalled transaction is released.
-    Resume { sid: u32, stag: u16 },
+    /// ATC_INV.
+    AtcInv(AtcInv),
+    /// PRI_RESP with its 2-bit code.
+    PriResp { sid: u32, ssid: Option<u32>, group: u16, resp: u64 },
+    /// RESUME: retry, or terminate with or without an abort.
+    Resume { sid: u32, stag: u16, retry: bool, abort: bool },
     /// STALL_TERM.
     StallTerm { sid: u32 },
     /// SYNC with its completion signal.
@@ -187,18 +192,30 @@ impl Decoder<'_> {
                 if self.get(l::cmd_atc_inv::SIZE) > 52 {
                     self.complain("SIZE is above 52 (4.5.1)");
                 }
-                Command::Nothing
+                use l::cmd_atc_inv as f;
+                Command::AtcInv(AtcInv {
+                    sid,
+                    ssid: self.flag(f::SSV).then(|| self.get(f::SSID) as u32),
+                    global: self.flag(f::GLOBAL),
+                    address: self.get(f::ADDR) << 12,
+                    size: self.get(f::SIZE),
+                })
             }
             0x41 => {
                 self.illegal_unless(self.profile.id0(idr0::PRI) != 0)?;
-                self.illegal_unless(self.get(l::cmd_pri_resp::RESP) != 3)?;
-                Command::Nothing
+                use l::cmd_pri_resp as f;
+                let resp = self.get(f::RESP);
+                self.illegal_unless(resp != 3)?;
+                let ssid = self.flag(f::SSV).then(|| self.get(f::SSID) as u32);
+                Command::PriResp { sid, ssid, group: self.get(f::PRGINDEX) as u16, resp }
             }
             0x44 | 0x45 => {
                 self.non_secure()?;
                 self.illegal_unless(self.profile.id0(idr0::STALL_MODEL) != 1)?;
                 if opcode == 0x44 {
-                    Command::Resume { sid, stag: self.get(l::cmd_resume::STAG) as u16 }
+                    use l::cmd_resume as f;
+                    let (retry, abort) = (self.flag(f::AC), self.flag(f::AB));
+                    Command::Resume { sid, stag: self.get(f::STAG) as u16, retry, abort }
                 } else {
                     Command::StallTerm { sid }
                 }

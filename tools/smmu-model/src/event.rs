@@ -11,7 +11,9 @@ pub(crate) mod id {
     pub(crate) const C_BAD_STREAMID: u8 = 0x02;
     pub(crate) const F_STE_FETCH: u8 = 0x03;
     pub(crate) const C_BAD_STE: u8 = 0x04;
+    pub(crate) const F_BAD_ATS_TREQ: u8 = 0x05;
     pub(crate) const F_STREAM_DISABLED: u8 = 0x06;
+    pub(crate) const F_TRANSL_FORBIDDEN: u8 = 0x07;
     pub(crate) const C_BAD_SUBSTREAMID: u8 = 0x08;
     pub(crate) const F_CD_FETCH: u8 = 0x09;
     pub(crate) const C_BAD_CD: u8 = 0x0a;
@@ -63,7 +65,7 @@ impl Site {
 }
 
 /// Event number, StreamID, SubstreamID.
-fn header(number: u8, access: &Access) -> [u64; 4] {
+pub(crate) fn header(number: u8, access: &Access) -> [u64; 4] {
     let mut record = [0; 4];
     event::EVENTID.put(&mut record, u64::from(number));
     event::SID.put(&mut record, u64::from(access.sid));
@@ -160,10 +162,15 @@ impl<B: Bus> Model<B> {
             ipa: site.ipa,
             ..Fault::SILENT
         };
-        if policy.stall {
+        if policy.stall && self.interface.is_none() {
             // A stall record is never discarded and never overflows the queue (7.4): while the queue is not writable
-            // the transaction waits, unrecorded; the caller may present it again.
-            if !self.only_imagining() && self.event_queue_writable() {
+            // the transaction waits, unrecorded.
+            fault.waits = true;
+            if self.only_imagining() {
+                return fault;
+            }
+            fault.stall = self.kept_behind(&request.access);
+            if fault.stall.is_none() && self.stall_recordable() {
                 let stag = self.new_stag(request.access.sid);
                 event::STALL.put(&mut record, 1);
                 event::STAG.put(&mut record, u64::from(stag));

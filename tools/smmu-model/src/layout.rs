@@ -233,6 +233,12 @@ layout! {
     event_ipa "EVENT_IPA" { IPA 204 44; }
     #[doc = "FetchAddr of F_STE_FETCH, F_CD_FETCH and F_WALK_EABT, 7.3.4, 7.3.10, 7.3.12."]
     event_fetch "EVENT_FETCH" { FETCHADDR 195 53; }
+    #[doc = "Request of F_BAD_ATS_TREQ, 7.3.6."]
+    event_ats "EVENT_ATS" { SPAN 64 4; P 92 1; X 93 1; W 94 1; R 95 1; }
+    #[doc = "PRI queue entry, chapter 8."]
+    pri "PRI" {
+        SID 0 32; SSID 32 20; PRIV 58 1; EXEC 59 1; READ 60 1; WRITE 61 1; LAST 62 1; SSV 63 1; PRGINDEX 64 9; ADDR 76 52;
+    }
     #[doc = "VMSAv8-64 stage 1 block and page descriptor, DDI 0487 D8.3."]
     leaf1 "LEAF_S1" {
         TYPE 0 2; ATTRINDX 2 3; NS 5 1; AP_UNPRIV 6 1; AP_RDONLY 7 1; SH 8 2; AF 10 1; NG 11 1; OA 12 36; DBM 51 1;

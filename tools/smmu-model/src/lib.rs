@@ -23,10 +23,12 @@
 //! memory by itself.
 //!
 //! # What is modelled
-//! The Non-secure programming interface, VMSAv8-64 with 4KB, 16KB and 64KB granules and LPA/LPA2, both stages, stalls,
-//! hardware update of leaf access flag and dirty state, service failure mode; things that hang ([`Hang`]) and memory that
-//! aborts. Not modelled: Secure, Realm and Root state, VMSAv8-32 LPAE, VMSAv9-128, permission indirection and overlays,
-//! MPAM, DPT, ATS and PRI requests, ATOS, ECMDQ, memory attributes.
+//! The Non-secure programming interface, VMSAv8-64 with 4KB, 16KB and 64KB granules and LPA/LPA2, both stages, stalled
+//! transactions and what releases them ([`Model::stalled`], [`Model::resumed`]), page requests and their responses
+//! ([`Model::page_request`]), ATS with devices that remember translations ([`Model::ats_dma32`]), hardware update of leaf access
+//! flag and dirty state, service failure mode; things that hang ([`Hang`]) and memory that aborts. Not modelled: Secure, Realm
+//! and Root state, VMSAv8-32 LPAE, VMSAv9-128, permission indirection and overlays, MPAM, DPT, split-stage ATS, ATS execute
+//! permission, ATOS, ECMDQ, memory attributes.
 //!
 //! Limits of the adversarial setting. It permits too little where: a word changed twice between two looks (the value in
 //! between is not known); a fetch aborts now and a copy may be cached; `CR2.E2H`, `STE.CONT` or `CD.TBI` changed; data
@@ -37,7 +39,8 @@
 //! # One file, one idea
 //! [`layout`] positions; `regs`, `mmio` registers; `command`, `cmdq` commands; `config_cache`, `tlb`, `tlbi` caches and
 //! what commands drop; `stream`, `ste`, `context`, `cd` configuration; `geometry`, `walk1`, `walk2`, `perms`, `translate`
-//! translation; `event`, `report` events and interrupts.
+//! translation; `event`, `report` events and interrupts; `stall` stalled transactions; `pri` page requests; `ats` translation
+//! requests and ATCs.
 //!
 //! Of the adversarial setting: `times` sets of moments; `past` what memory was, when; `drops` what is cached in spite of
 //! which invalidations; `world` choices; `imagine` the hooks by which `translate` makes them; `reach` what the SMMU can
@@ -45,6 +48,7 @@
 
 mod access;
 mod adversary;
+mod ats;
 mod bbm;
 mod bus;
 mod cd;
@@ -63,11 +67,13 @@ mod mmio;
 mod model;
 mod past;
 mod perms;
+mod pri;
 mod profile;
 mod reach;
 mod regs;
 mod report;
 mod ring;
+mod stall;
 mod ste;
 mod stream;
 mod times;
@@ -80,7 +86,10 @@ mod world;
 
 pub use access::{Access, Class, Fault, Hang, Irq, Outcome, Trace, Width};
 pub use adversary::{Adversity, Atomicity};
+pub use ats::{AtsAccess, AtsCompletion, Translation};
 pub use bus::Bus;
 pub use field::Field;
 pub use model::Model;
+pub use pri::{PageRequest, PageResponse};
 pub use profile::Profile;
+pub use stall::{Resumed, Stalled};

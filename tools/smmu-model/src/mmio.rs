@@ -99,7 +99,15 @@ impl<B: Bus> Model<B> {
             }
             offset::GERRORN => self.write_gerrorn(old, value),
             offset::CMDQ_PROD => self.write_cmdq_prod(old, value),
-            offset::EVENTQ_CONS => self.write_eventq_cons(old, value),
+            offset::EVENTQ_CONS => {
+                self.check_consumer("EVENTQ", offset::EVENTQ_BASE, idr1::EVENTQS, cr0::EVENTQEN, old, value);
+                self.regs.put(spec.offset, value);
+                self.retry_unrecorded();
+            }
+            offset::PRIQ_CONS => {
+                self.check_consumer("PRIQ", offset::PRIQ_BASE, idr1::PRIQS, cr0::PRIQEN, old, value);
+                self.regs.put(spec.offset, value);
+            }
             _ => self.regs.put(spec.offset, value),
         }
     }
@@ -155,11 +163,18 @@ impl<B: Bus> Model<B> {
             self.check_queue("PRIQ_BASE", offset::PRIQ_BASE, self.profile.id1(idr1::PRIQS), 16);
         }
         if falls(cr0::SMMUEN) {
-            // Stalled transactions are terminated (6.3.9.6).
-            self.stalls.clear();
+            // The devices' page requests have to be set up anew (6.3.9.6).
+            self.groups.clear();
         }
         self.regs.put(offset::CR0ACK, now);
         self.note_roots();
+        if falls(cr0::SMMUEN) {
+            // Stalled transactions are terminated (6.3.9.6).
+            self.end_stalls();
+        }
+        if rises(cr0::EVENTQEN) {
+            self.retry_unrecorded();
+        }
         self.process_commands();
     }
 
@@ -247,6 +262,7 @@ impl<B: Bus> Model<B> {
         // The command at CONS is fetched anew, and what follows it with it (7.1).
         self.show_queue();
         self.process_commands();
+        self.retry_unrecorded();
     }
 
     /// CMDQ_PROD: only forward, within the queue; backward as far as CONS while an error is active (6.3.27, 7.1).
@@ -308,21 +324,20 @@ impl<B: Bus> Model<B> {
         }
     }
 
-    /// EVENTQ_CONS: only forward, not past PROD (3.5.1). OVACKFLG acknowledges an overflow (7.4).
-    fn write_eventq_cons(&mut self, old: u64, value: u64) {
-        let (ring, _) = self.regs.queue(offset::EVENTQ_BASE, self.profile.id1(idr1::EVENTQS), 32);
-        let prod = self.regs.get(offset::EVENTQ_PROD);
-        if self.regs.guarded(Guard::Cr0(cr0::EVENTQEN, "EVENTQEN")).is_some() {
+    /// EVENTQ_CONS, PRIQ_CONS: only forward, not past PROD (3.5.1).
+    fn check_consumer(&mut self, name: &str, base: u32, max: Field, enable: Field, old: u64, value: u64) {
+        let (ring, _) = self.regs.queue(base, self.profile.id1(max), 16);
+        let prod = self.regs.get(if enable == cr0::PRIQEN { offset::PRIQ_PROD } else { offset::EVENTQ_PROD });
+        if self.regs.guarded(Guard::Cr0(enable, "it")).is_some() {
             let index = eventq_cons::RD.of(value);
             if ring.cursor(index) != index {
                 self.complain(format!(
-                    "EVENTQ_CONS written with {value:#x}: bits above the wrap flag are set (6.3.96)"
+                    "{name}_CONS written with {value:#x}: bits above the wrap flag are set (6.3.96, 6.3.98)"
                 ));
             }
             if ring.used(prod, index) > ring.used(prod, old) {
-                self.complain(format!("EVENTQ_CONS moved from {old:#x} to {value:#x} while PROD is {prod:#x}: not consumption (3.5.1)"));
+                self.complain(format!("{name}_CONS moved from {old:#x} to {value:#x} while PROD is {prod:#x}: not consumption (3.5.1)"));
             }
         }
-        self.regs.put(offset::EVENTQ_CONS, value);
     }
 }

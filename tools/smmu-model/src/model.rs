@@ -2,11 +2,14 @@
 
 use crate::access::{Access, Fault, Hang, Irq, Outcome, Trace, Width};
 use crate::adversary::Adversary;
+use crate::ats::{AtcEntry, AtcInv, Kind};
 use crate::bus::Bus;
 use crate::config_cache::ConfigCache;
 use crate::layout::gerror;
+use crate::pri::PageResponse;
 use crate::profile::Profile;
 use crate::regs::Regs;
+use crate::stall::{Errand, Resumed, Waiting};
 use crate::tlb::Tlb;
 use crate::world::World;
 
@@ -17,8 +20,20 @@ pub struct Model<B: Bus> {
     pub(crate) regs: Regs,
     pub(crate) config: ConfigCache,
     pub(crate) tlb: Tlb,
-    /// Stalled transactions: StreamID and STAG.
+    /// Stall records without an answer: StreamID and STAG.
     pub(crate) stalls: Vec<(u32, u16)>,
+    /// Stalled transactions.
+    pub(crate) waiting: Vec<Waiting>,
+    pub(crate) resumed: Vec<Resumed>,
+    /// Page request groups without an answer: StreamID and index.
+    pub(crate) groups: Vec<(u32, u16)>,
+    pub(crate) responses: Vec<PageResponse>,
+    /// What the devices remember of translations.
+    pub(crate) atc: Vec<AtcEntry>,
+    /// Invalidations of that, which wait for a CMD_SYNC.
+    pub(crate) atc_pending: Vec<AtcInv>,
+    /// What is being done is no ordinary transaction.
+    pub(crate) interface: Option<Kind>,
     pub(crate) next_stag: u16,
     pub(crate) hang: Hang,
     /// In Service failure mode.
@@ -43,6 +58,13 @@ impl<B: Bus> Model<B> {
             config: ConfigCache::default(),
             tlb: Tlb::default(),
             stalls: Vec::new(),
+            waiting: Vec::new(),
+            resumed: Vec::new(),
+            groups: Vec::new(),
+            responses: Vec::new(),
+            atc: Vec::new(),
+            atc_pending: Vec::new(),
+            interface: None,
             next_stag: 0,
             hang: Hang::None,
             failed: false,
@@ -77,10 +99,11 @@ impl<B: Bus> Model<B> {
         self.mmio_write(offset, width, value);
     }
 
-    /// Translates a client transaction, records its fault if it has one, and does not touch the target.
+    /// Translates a client transaction, records its fault if it has one, and does not touch the target. If it stalls, it waits
+    /// like any other.
     pub fn dma(&mut self, access: &Access) -> Outcome {
-        match self.perform(access) {
-            Ok(pa) => Outcome::Passed { pa },
+        match self.run_errand(access, Errand::Look) {
+            Ok((pa, _)) => Outcome::Passed { pa },
             Err(fault) => Outcome::Aborted(fault),
         }
     }
@@ -91,8 +114,8 @@ impl<B: Bus> Model<B> {
     /// # Errors
     /// The fault that kept the transaction from memory.
     pub fn dma_read32(&mut self, access: &Access) -> Result<u32, Fault> {
-        match self.perform(&Access { write: false, ..*access }) {
-            Ok(pa) => self.bus.read32(pa & !3).ok_or(Fault::SILENT),
+        match self.run_errand(&Access { write: false, ..*access }, Errand::Read) {
+            Ok((_, word)) => Ok(word),
             Err(fault) if fault.raz_wi => Ok(0),
             Err(fault) => Err(fault),
         }
@@ -103,8 +126,8 @@ impl<B: Bus> Model<B> {
     /// # Errors
     /// The fault that kept the transaction from memory.
     pub fn dma_write32(&mut self, access: &Access, value: u32) -> Result<(), Fault> {
-        match self.perform(&Access { write: true, ..*access }) {
-            Ok(pa) => self.bus.write32(pa & !3, value).ok_or(Fault::SILENT),
+        match self.run_errand(&Access { write: true, ..*access }, Errand::Write(value)) {
+            Ok(_) => Ok(()),
             Err(fault) if fault.raz_wi => Ok(()),
             Err(fault) => Err(fault),
         }
@@ -131,7 +154,7 @@ impl<B: Bus> Model<B> {
     /// model gets out of it.
     pub fn fail_service(&mut self) {
         self.failed = true;
-        self.stalls.clear();
+        self.end_stalls();
         self.global_error(gerror::SFM_ERR);
     }
 

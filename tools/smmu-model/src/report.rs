@@ -11,7 +11,7 @@ use crate::model::Model;
 impl<B: Bus> Model<B> {
     /// Writes a record into the Event queue if it is writable (7.2.1). Returns whether it was written.
     pub(crate) fn record(&mut self, record: [u64; 4]) -> bool {
-        if self.only_imagining() {
+        if self.only_imagining() || !self.recorded_here(record[0] as u8) {
             return false;
         }
         let written = self.try_record(&record);
@@ -79,7 +79,7 @@ impl<B: Bus> Model<B> {
     }
 
     /// Address and payload of an MSI.
-    fn msi_registers(&self, cfg0: u32, cfg1: u32) -> (u64, u64) {
+    pub(crate) fn msi_registers(&self, cfg0: u32, cfg1: u32) -> (u64, u64) {
         let pa = gerror_irq_cfg0::ADDR.in_place(&[self.regs.get(cfg0)]);
         (pa, gerror_irq_cfg1::DATA.of(self.regs.get(cfg1)))
     }

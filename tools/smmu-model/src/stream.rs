@@ -1,6 +1,7 @@
 //! From StreamID to STE: range checks, linear and two-level Stream tables (IHI 0070 3.3, 5.1, 6.3.25, 7.3.3).
 
 use crate::access::{Access, Fault};
+use crate::ats::Kind;
 use crate::bus::Bus;
 use crate::event::id;
 use crate::layout::{self, cr2, l1std, offset};
@@ -75,7 +76,8 @@ impl<B: Bus> Model<B> {
 
     fn stream_out_of_range(&mut self, access: &Access) -> Fault {
         let recinvsid = cr2::RECINVSID.of(self.regs.get(offset::CR2)) != 0;
-        self.bad_stream(access, recinvsid)
+        // 3.9.1.3: of a translated transaction, REC_CFG_ATS alone decides.
+        self.bad_stream(access, recinvsid || self.interface == Some(Kind::Translated))
     }
 
     /// Reads 8 bytes; `None` on an external abort or beyond the OAS (3.4.3 note 5).

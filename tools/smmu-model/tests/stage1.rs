@@ -148,7 +148,10 @@ fn stalls() {
     let stag = rig.fault(access(1, 0x9000)).stall.unwrap();
     let record = rig.event().unwrap();
     assert_eq!((field(record, 95, 1), field(record, 64, 16)), (1, u64::from(stag)));
+    // Retried, it stalls anew; then it is terminated.
     rig.cmd([0x44 | 1 << 32 | 1 << 12, u64::from(stag)]);
+    let stag = field(rig.event().unwrap(), 64, 16);
+    rig.cmd([0x44 | 1 << 32, stag]);
     // S1STALLD makes CD.S=1 illegal, and so does a model without stalls.
     let mut ste = ste_s1(9);
     ste[1] |= 1 << 27;

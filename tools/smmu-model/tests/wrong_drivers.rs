@@ -10,10 +10,16 @@ mod wrong;
 
 use smmu_model::Atomicity;
 use std::collections::BTreeSet;
-use wrong::{Mistake, configuration, queues, registers, translations};
+use wrong::{Mistake, configuration, faults, queues, registers, translations};
 
 fn mistakes() -> Vec<&'static Mistake> {
-    let all = [configuration::MISTAKES, translations::MISTAKES, queues::MISTAKES, registers::MISTAKES];
+    let all = [
+        configuration::MISTAKES,
+        translations::MISTAKES,
+        queues::MISTAKES,
+        registers::MISTAKES,
+        faults::MISTAKES,
+    ];
     all.into_iter().flatten().collect()
 }
 
@@ -58,5 +64,5 @@ fn nothing_is_found_where_nothing_is_wrong() {
 fn there_are_many_and_each_is_its_own() {
     let names: BTreeSet<&str> = mistakes().iter().map(|mistake| mistake.name).collect();
     assert_eq!(names.len(), mistakes().len());
-    assert!(names.len() >= 81, "{}", names.len());
+    assert!(names.len() >= 90, "{}", names.len());
 }

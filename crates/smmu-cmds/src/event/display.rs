@@ -1,13 +1,13 @@
 //! Events as a line of a log.
 
-use super::{Access, Event, EventKind, Fault, Fetch, RawEvent};
+use super::{Access, AtsRequest, Event, EventKind, Fault, Fetch, PageHint, Permissions, RawEvent, Refusal};
 use core::fmt;
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} StreamID={}", self.kind.id(), self.stream)?;
-        if let EventKind::Unknown { .. } = self.kind {
-            return Ok(());
+        if let EventKind::Unknown { record, .. } = self.kind {
+            return write!(f, " {record:?}");
         }
         if let Some(substream) = self.substream {
             write!(f, " SubstreamID={substream}")?;
@@ -17,7 +17,7 @@ impl fmt::Display for Event {
             EventKind::SteFetch(fetch) | EventKind::CdFetch(fetch) | EventKind::VmsFetch(fetch) => {
                 write!(f, "{fetch}")
             }
-            EventKind::BadAtsRequest { input } => write!(f, " address={input:#x}"),
+            EventKind::BadAtsRequest(request) => write!(f, "{request}"),
             EventKind::TranslationForbidden { input, read } => {
                 write!(f, " {} {input:#x}", if read { "read" } else { "write" })
             }
@@ -27,7 +27,7 @@ impl fmt::Display for Event {
             EventKind::Fault(fault) => write!(f, "{fault}"),
             EventKind::TlbConflict { reason, access, .. } => write!(f, "{access} reason={reason:#x}"),
             EventKind::ConfigConflict { reason } => write!(f, " reason={reason:#x}"),
-            EventKind::PageRequest { input, span } => write!(f, " address={input:#x} span=2^{span}"),
+            EventKind::PageRequest(hint) => write!(f, "{hint}"),
             _ => Ok(()),
         }
     }
@@ -62,7 +62,45 @@ impl fmt::Display for Fault {
         if let Some(stag) = self.stalled {
             write!(f, " stalled, STAG={stag:#x}")?;
         }
+        self.refusal.map_or(Ok(()), |refusal| refusal.fmt(f))
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(read) = self.table_read {
+            write!(f, " of a {} of the table", if read { "read" } else { "write" })?;
+        }
+        for (set, why) in
+            [(self.dirty, " (clean)"), (self.assured_only, " (AssuredOnly)"), (self.overlay, " (overlay)")]
+        {
+            if set {
+                f.write_str(why)?;
+            }
+        }
         Ok(())
+    }
+}
+
+impl fmt::Display for Permissions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = |set: bool, sign: char| if set { sign } else { '-' };
+        write!(f, "{}{}{}", sign(self.read, 'r'), sign(self.write, 'w'), sign(self.execute, 'x'))
+    }
+}
+
+impl fmt::Display for AtsRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { input, span, permissions, privileged } = self;
+        let who = if *privileged { "privileged " } else { "" };
+        write!(f, " {who}{permissions} {input:#x}, {span} translation units")
+    }
+}
+
+impl fmt::Display for PageHint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { input, pages, privileged, unprivileged } = self;
+        write!(f, " {input:#x}, {pages} pages, privileged {privileged}, unprivileged {unprivileged}")
     }
 }
 

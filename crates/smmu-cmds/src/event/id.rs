@@ -102,7 +102,7 @@ impl EventKind {
             Self::BadStreamId => EventId::BadStreamId,
             Self::SteFetch(_) => EventId::SteFetch,
             Self::BadSte => EventId::BadSte,
-            Self::BadAtsRequest { .. } => EventId::BadAtsRequest,
+            Self::BadAtsRequest(_) => EventId::BadAtsRequest,
             Self::StreamDisabled => EventId::StreamDisabled,
             Self::TranslationForbidden { .. } => EventId::TranslationForbidden,
             Self::BadSubstreamId => EventId::BadSubstreamId,
@@ -117,9 +117,9 @@ impl EventKind {
             },
             Self::TlbConflict { .. } => EventId::TlbConflict,
             Self::ConfigConflict { .. } => EventId::ConfigConflict,
-            Self::PageRequest { .. } => EventId::PageRequest,
+            Self::PageRequest(_) => EventId::PageRequest,
             Self::VmsFetch(_) => EventId::VmsFetch,
-            Self::Unknown { id } => EventId::Unknown(*id),
+            Self::Unknown { id, .. } => EventId::Unknown(*id),
         }
     }
 }

@@ -1,6 +1,8 @@
-//! Page requests: entries of the PRI queue (IHI 0070 8.1).
+//! Page requests: entries of the PRI queue (IHI 0070 chapter 8). [`PageGroups`](crate::fault::PageGroups) pairs them with
+//! their answers.
 
-use crate::command::{Command, PriResponse};
+use super::Permissions;
+use core::fmt;
 use smmu_regs::layout::{FieldInfo, Layout};
 use smmu_regs::{StreamId, SubstreamId, bitfields, view};
 
@@ -92,11 +94,42 @@ impl RawPageRequest {
     }
 }
 
-impl PageRequest {
-    /// The answer to the group, which is due after its last request; `None` before.
+impl RawPageRequest {
+    /// The same request with another StreamID: for a guest that knows the stream by another number.
     #[must_use]
-    pub fn answer(&self, response: PriResponse) -> Option<Command> {
-        let Self { stream, substream, group, last, .. } = *self;
-        last.then_some(Command::PriResp { stream, substream, group, response })
+    pub fn with_stream(&self, stream: StreamId) -> Self {
+        let [low, high] = self.words();
+        // A StreamID fits the 32-bit field.
+        let low = PageRequestWord0::from_word(low)
+            .try_with(PageRequestWord0::SID, stream.get())
+            .map_or(low, PageRequestWord0::into_bits);
+        Self::from_words([low, high])
+    }
+}
+
+impl PageRequest {
+    /// A stop marker: the device has made all its page requests of this PASID before it. It needs no answer and takes no
+    /// credit. Without a PASID the same bits are an ordinary request (chapter 8).
+    #[must_use]
+    pub const fn is_stop_marker(&self) -> bool {
+        self.last && !self.read && !self.write && self.substream.is_some()
+    }
+}
+
+impl fmt::Display for PageRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { stream, substream, group, last, privileged, execute, read, write, address } = *self;
+        let what = if self.is_stop_marker() { "stop marker" } else { "page request" };
+        write!(f, "{what} StreamID={stream}")?;
+        if let Some(substream) = substream {
+            write!(f, " SubstreamID={substream}")?;
+        }
+        let permissions = Permissions { read, write, execute };
+        write!(
+            f,
+            " {}{permissions} {address:#x} PRGIndex={group:#x}",
+            if privileged { "privileged " } else { "" }
+        )?;
+        if last { f.write_str(" last") } else { Ok(()) }
     }
 }

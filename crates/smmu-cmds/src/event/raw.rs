@@ -1,10 +1,13 @@
 //! The event record as the queue holds it, and its decoding.
 
 use super::word::{
-    ConfigConflict, Fault as FaultWord, Fetch as FetchWord, FetchAddress, InputPage, Ipa, PageHint,
-    PermissionFault, TlbConflict, Unsupported, WalkAbort, Who,
+    AtsRequest as AtsWord, ConfigConflict, Fault as FaultWord, Fetch as FetchWord, FetchAddress, InputPage,
+    Ipa, PageHint as HintWord, PermissionFault, TlbConflict, Unsupported, WalkAbort, Who,
 };
-use super::{Access, Class, Event, EventId, EventKind, Fault, FaultKind, Fetch};
+use super::{
+    Access, AtsRequest, Class, Event, EventId, EventKind, Fault, FaultKind, Fetch, PageHint, Permissions,
+    Refusal,
+};
 use smmu_regs::addr::PhysAddr;
 use smmu_regs::layout::Layout;
 use smmu_regs::{StreamId, SubstreamId, view};
@@ -158,7 +161,18 @@ impl RawEvent {
             class: self.class(),
             ipa: self.stage2().then(|| self.ipa()),
             stalled: self.stalled().then(|| self.stag()),
+            refusal: (kind == FaultKind::Permission).then(|| self.refusal()),
             implementation_defined: FaultWord::from_word(word).impdef(),
+        }
+    }
+
+    fn refusal(&self) -> Refusal {
+        let word = self.fault();
+        Refusal {
+            table_read: (self.class() == Class::Table).then(|| word.ttrnw()),
+            dirty: word.dirtybit(),
+            assured_only: word.assuredonly(),
+            overlay: word.overlay(),
         }
     }
 
@@ -175,7 +189,13 @@ impl RawEvent {
             EventId::SteFetch => EventKind::SteFetch(self.fetch()),
             EventId::BadSte => EventKind::BadSte,
             EventId::BadAtsRequest => {
-                EventKind::BadAtsRequest { input: InputPage::from_word(input).address(InputPage::INPUTADDR) }
+                let asked = AtsWord::from_word(word);
+                EventKind::BadAtsRequest(AtsRequest {
+                    input: InputPage::from_word(input).address(InputPage::INPUTADDR),
+                    span: asked.span(),
+                    permissions: Permissions { read: asked.r(), write: asked.w(), execute: asked.x() },
+                    privileged: asked.p(),
+                })
             }
             EventId::StreamDisabled => EventKind::StreamDisabled,
             EventId::TranslationForbidden => EventKind::TranslationForbidden { input, read: self.read() },
@@ -200,12 +220,17 @@ impl RawEvent {
             EventId::ConfigConflict => {
                 EventKind::ConfigConflict { reason: ConfigConflict::from_word(word).reason() }
             }
-            EventId::PageRequest => EventKind::PageRequest {
-                input: InputPage::from_word(input).address(InputPage::INPUTADDR),
-                span: PageHint::from_word(word).span(),
-            },
+            EventId::PageRequest => {
+                let hint = HintWord::from_word(word);
+                EventKind::PageRequest(PageHint {
+                    input: InputPage::from_word(input).address(InputPage::INPUTADDR),
+                    pages: hint.span(),
+                    privileged: Permissions { read: hint.pr(), write: hint.pw(), execute: hint.px() },
+                    unprivileged: Permissions { read: hint.ur(), write: hint.uw(), execute: hint.ux() },
+                })
+            }
             EventId::VmsFetch => EventKind::VmsFetch(self.fetch()),
-            EventId::Unknown(id) => EventKind::Unknown { id },
+            EventId::Unknown(id) => EventKind::Unknown { id, record: *self },
         };
         let who = self.who();
         let substream = match self.id() {

@@ -22,7 +22,8 @@ pub enum HostsEvent {
     Type(EventId),
     /// Stage 2 faulted, which is the host's.
     Stage2,
-    /// The transaction waits for a `CMD_RESUME` with a tag of the physical SMMU's.
+    /// The transaction waits for a `CMD_RESUME` with a tag of the physical SMMU's. The host answers, or it hands the stall on
+    /// ([`Stalls::forward`](crate::fault::Stalls::forward)) together with [`RawEvent::with_stream`] of the record.
     Stalled {
         /// The tag.
         stag: u16,

@@ -70,7 +70,7 @@ bitfields! {
 
     /// An ATS translation request.
     pub(crate) struct AtsRequest(u64) = "event[1]" {
-        /// log2 of the span.
+        /// Translation units that are asked for.
         SPAN: u8, 4;
         _: 24;
         /// Privileged.
@@ -218,7 +218,7 @@ bitfields! {
         /// Privileged read.
         PR: bool, 1;
         _: 4;
-        /// log2 of the span.
+        /// Pages of 4 KiB.
         SPAN: u8, 8;
         _: 12;
     }

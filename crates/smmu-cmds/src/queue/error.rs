@@ -18,6 +18,8 @@ pub enum QueueError {
         /// The largest.
         max: u8,
     },
+    /// The SMMU has no PRI queue (`IDR0.PRI`).
+    NoPri,
     /// No memory for the queue.
     Allocation(AllocationError),
     /// The queue's memory is gone.
@@ -105,6 +107,7 @@ impl fmt::Display for QueueError {
             Self::Size { log2, min, max } => {
                 write!(f, "a queue of 2^{log2} entries is not possible here (2^{min} to 2^{max})")
             }
+            Self::NoPri => f.write_str("this SMMU has no PRI queue"),
             Self::Allocation(error) => error.fmt(f),
             Self::Memory(error) => error.fmt(f),
             Self::Base { address } => write!(f, "queue address {address:#x} does not fit the base register"),

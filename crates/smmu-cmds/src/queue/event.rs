@@ -1,29 +1,30 @@
 //! The event queue and its only consumer.
 
-use super::ring::Ring;
-use super::{Position, QueueError};
+use super::QueueError;
+use super::consumer::{Consumer, Events};
 use crate::event::RawEvent;
+use smmu_regs::Caps;
 use smmu_regs::platform::{Memory, Mmio, Pages};
-use smmu_regs::registers::{EventqBase, EventqCons, EventqProd, Registers};
-use smmu_regs::{Caps, Feature};
+use smmu_regs::registers::EventqBase;
 
-/// An event queue and its only consumer.
+/// An event queue and its only consumer (IHI 0070 7.2, 7.4).
+///
+/// A full queue loses the records of terminated transactions, and says so ([`Drained::lost`]); those of stalled ones it keeps
+/// back until there is room. While an overflow is pending, new records are written all the same.
 #[derive(Debug)]
-pub struct EventQueue {
-    ring: Ring<4>,
-    coherent: bool,
-    consumer: Position,
-    overflow_acknowledged: bool,
-}
+pub struct EventQueue(Consumer<4>);
 
-/// What [`EventQueue::drain`] did.
+/// What a drain did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[must_use = "says whether events were lost"]
+#[must_use = "says whether records were lost"]
 pub struct Drained {
     /// Records handed on.
     pub records: u32,
-    /// The queue was full and the SMMU dropped at least one record since the last call.
+    /// The queue was full and the SMMU dropped at least one record since this was last reported. The overflow has been
+    /// acknowledged.
     pub lost: bool,
+    /// The limit was reached before the queue was empty.
+    pub more: bool,
 }
 
 impl EventQueue {
@@ -32,12 +33,7 @@ impl EventQueue {
     /// # Errors
     /// The size is not what the SMMU supports, or there is no memory.
     pub fn new<M: Memory>(memory: &M, caps: &Caps, log2: u8) -> Result<Self, QueueError> {
-        Ok(Self {
-            ring: Ring::new(memory, log2, 0, caps.event_queue_log2)?,
-            coherent: caps.has(Feature::Coherent),
-            consumer: Position::ZERO,
-            overflow_acknowledged: false,
-        })
+        Consumer::new(memory, caps, log2, caps.event_queue_log2).map(Self)
     }
 
     /// What `EVENTQ_BASE` is to hold.
@@ -45,11 +41,11 @@ impl EventQueue {
     /// # Errors
     /// The queue's address does not fit the register.
     pub fn base_register(&self) -> Result<EventqBase, QueueError> {
-        let address = self.ring.base().get();
+        let address = self.0.base().get();
         EventqBase::new()
-            .try_with(EventqBase::LOG2SIZE, self.ring.size().log2())
+            .try_with(EventqBase::LOG2SIZE, self.0.log2())
             .and_then(|base| base.try_with_address(EventqBase::ADDR, address))
-            .map(|base| base.with(EventqBase::WA, self.coherent))
+            .map(|base| base.with(EventqBase::WA, self.0.coherent()))
             .map_err(|_| QueueError::Base { address })
     }
 
@@ -63,41 +59,42 @@ impl EventQueue {
     pub fn drain<P: Mmio + Memory>(
         &mut self,
         p: &P,
+        handle: impl FnMut(RawEvent),
+    ) -> Result<Drained, QueueError> {
+        self.drain_some(p, u32::MAX, handle)
+    }
+
+    /// As [`EventQueue::drain`], but at most `limit` records.
+    ///
+    /// # Errors
+    /// PROD holds something impossible.
+    pub fn drain_some<P: Mmio + Memory>(
+        &mut self,
+        p: &P,
+        limit: u32,
         mut handle: impl FnMut(RawEvent),
     ) -> Result<Drained, QueueError> {
-        let register: EventqProd = p.get();
-        let size = self.ring.size();
-        let producer = size.position(register.wr());
-        if register.wr() != producer.bits() || size.space(producer, self.consumer).is_none() {
-            let (value, other) = (register.into_bits(), self.consumer.bits());
-            return Err(QueueError::Pointer { register: "EVENTQ_PROD", value, other });
-        }
-        p.acquire();
-        let mut drained = Drained { records: 0, lost: register.ovflg() != self.overflow_acknowledged };
-        while self.consumer != producer {
-            self.ring.invalidate(p, self.consumer);
-            handle(RawEvent::from_words(self.ring.read(p, self.consumer)?));
-            self.consumer = size.advance(self.consumer, 1);
-            drained.records = drained.records.saturating_add(1);
-        }
-        if drained.records != 0 || drained.lost {
-            self.overflow_acknowledged = register.ovflg();
-            // The reads above must be done before the SMMU may reuse the entries.
-            p.release();
-            let cons = EventqCons::from_bits(self.consumer.bits());
-            p.put(cons.with(EventqCons::OVACKFLG, self.overflow_acknowledged));
-        }
-        Ok(drained)
+        self.0.drain::<P, Events>(p, limit, |words| handle(RawEvent::from_words(words)))
+    }
+
+    /// Drops what is in the queue, unseen: what is to be done after `GERROR.EVENTQ_ABT_ERR` where writes abort
+    /// asynchronously, since any entry may then be invalid (7.2.2). Records of stalls may be among them: terminate all
+    /// stalled transactions, with `CMD_STALL_TERM` or by taking `SMMUEN` through 0, and tell
+    /// [`Stalls`](crate::fault::Stalls).
+    ///
+    /// # Errors
+    /// PROD holds something impossible.
+    pub fn discard<P: Mmio + Memory>(&mut self, p: &P) -> Result<Drained, QueueError> {
+        self.0.discard::<P, Events>(p)
     }
 
     /// Begins anew at the start of the ring, for an SMMU that was disabled and whose PROD and CONS have been set to 0.
     pub fn restart(&mut self) {
-        self.consumer = Position::ZERO;
-        self.overflow_acknowledged = false;
+        self.0.restart();
     }
 
     /// Gives the memory back: only when the queue is disabled.
     pub fn into_pages(self) -> Pages {
-        self.ring.into_pages()
+        self.0.into_pages()
     }
 }

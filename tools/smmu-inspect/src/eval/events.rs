@@ -7,7 +7,7 @@ use super::smmu::Smmu;
 use serde_json::Value;
 use smmu_cmds::Command;
 use smmu_cmds::command::{PriResponse, ResumeAction};
-use smmu_cmds::event::{Class, EventId, RawEvent, RawPageRequest};
+use smmu_cmds::event::{Class, EventId, PageRequest, RawEvent, RawPageRequest};
 use smmu_regs::{PhysAddr, SubstreamId};
 
 /// Answers one record by its `kind`.
@@ -74,7 +74,10 @@ fn page_request(input: &Fields<'_>) -> Answer {
         ("addr", word(request.address)),
     ]);
     let caps = Smmu::ASSUMED.caps()?;
-    let answer = request.answer(PriResponse::Failure).map(|command| command.encode(&caps)).transpose()?;
+    // A stop marker too: `smmu_cmds::fault` knows that it needs no answer, the vectors do not.
+    let PageRequest { stream, substream, group, .. } = request;
+    let refusal = Command::PriResp { stream, substream, group, response: PriResponse::Failure };
+    let answer = request.last.then(|| refusal.encode(&caps)).transpose()?;
     Ok(object([("out", out.into()), ("response", commands(answer.as_slice()))]))
 }
 

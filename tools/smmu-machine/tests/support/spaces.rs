@@ -6,7 +6,7 @@ use smmu_cmds::CommandQueue;
 use smmu_machine::Machine;
 use smmu_regs::platform::{Memory, Platform};
 use smmu_regs::vmsa::{Granule, IovaRange};
-use smmu_regs::{AddressSize, Asid, Caps, PhysAddr, SubstreamId, Vmid};
+use smmu_regs::{AddressSize, Asid, Caps, Feature, PhysAddr, SubstreamId, Vmid};
 use smmu_ste::cd::CdFaultMode;
 use smmu_ste::ste::{Ats, FaultMode, GuestSte, Stage1Config, Stage2Config, StreamWorld, WithoutSubstream};
 use smmu_ste::{CdConfig, CdTable, SteConfig};
@@ -24,6 +24,11 @@ fn output(caps: &Caps) -> AddressSize {
     caps.oas.min(AddressSize::Bits48)
 }
 
+/// The tables of an SMMU that is not coherent are cleaned.
+fn seen_by_walks(config: TableConfig, caps: &Caps) -> TableConfig {
+    if caps.has(Feature::Coherent) { config } else { config.non_coherent() }
+}
+
 /// A stage-1 address space of 39 bits in a single CD.
 pub(crate) struct Space1 {
     pub(crate) table: PageTable,
@@ -35,7 +40,8 @@ pub(crate) struct Space1 {
 impl Space1 {
     /// An empty one with VMID 0.
     pub(crate) fn new<P: Memory>(p: &P, caps: &Caps, asid: u16) -> Self {
-        Self::of(p, caps, asid, TableConfig::ttb0(Granule::Size4K, 39, output(caps)).unwrap())
+        let config = TableConfig::ttb0(Granule::Size4K, 39, output(caps)).unwrap();
+        Self::of(p, caps, asid, seen_by_walks(config, caps))
     }
 
     /// An empty one with VMID 0 and this kind of table.
@@ -87,7 +93,7 @@ impl Space2 {
         let bits = caps.stage2_input_bits().min(39);
         let config =
             TableConfig::stage2(Granule::Size4K, bits, output(caps), Concatenation::WhenRequired).unwrap();
-        Self::of(p, vmid, config)
+        Self::of(p, vmid, seen_by_walks(config, caps))
     }
 
     /// An empty one with this kind of table.
