@@ -29,8 +29,12 @@ mod allowed;
 mod batch;
 mod command;
 mod error;
+mod faults;
 mod issue;
 
 pub use batch::{GuestBatch, GuestStep, Refusal};
 pub use command::{VirtualSmmu, VirtualStreams};
 pub use error::{GuestBatchError, GuestCommandError};
+#[cfg(feature = "hypervisor")]
+pub(crate) use faults::next_abort;
+pub use faults::{Answer, ForwardedFaults, NothingForwarded};
