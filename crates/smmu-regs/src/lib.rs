@@ -18,6 +18,8 @@ pub mod lifecycle;
 pub mod platform;
 pub mod receipt;
 pub mod registers;
+#[cfg(feature = "hypervisor")]
+pub mod trap;
 pub mod vmsa;
 
 pub use addr::{AddressSize, PhysAddr};
