@@ -4,6 +4,7 @@
 //!   encoding for an SMMU of given capabilities;
 //! * [`event`]: event records and page requests, raw and decoded;
 //! * [`guest`]: a guest's commands, judged and rewritten for the physical queue, one by one or in batches;
+//! * `host` (feature `hypervisor`): a hostile host's commands, for a hypervisor that owns the SMMU;
 //! * [`queue`]: the command queue with deadlines, error detection and receipts; the event queue with overflow.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -12,6 +13,8 @@
 pub mod command;
 pub mod event;
 pub mod guest;
+#[cfg(feature = "hypervisor")]
+pub mod host;
 pub mod queue;
 
 pub use command::{Command, CommandError, RawCommand};

@@ -69,7 +69,7 @@ fn issued(faults: &Waiting, commands: &[[u64; 2]]) -> (Vec<[u64; 2]>, Option<Gue
     let smmu = VirtualSmmu::new(&caps, Vmid::new(7), streams).unwrap().with_faults(faults);
     let mut batch = GuestBatch::new(&smmu, commands.iter().copied().map(RawCommand::from_words));
     let mut pushed = Vec::new();
-    while let Some(step) = batch.next() {
+    for step in batch.by_ref() {
         if let GuestStep::Push(command) = step {
             if let Some(answer) = Answer::of(&command) {
                 faults.answered(answer);
