@@ -24,6 +24,12 @@
 //!
 //! EL2, EL3 and Secure invalidations, DPTI and CFGI_VMS_PIDM are among the others: the host is shown none of them.
 //!
+//! The hypervisor calls [`HostSmmu::serve`] on `Action::CommandsPending`, with its own memory of which streams are the host's, and
+//! again while [`Standstill::Bound`] says that commands wait: at once, or when the host polls CONS. Work for one trap is so
+//! bounded, whatever PROD the host writes. A failed command becomes the host's own CERROR and GERROR; a failure of the
+//! *physical* queue is the hypervisor's to mend ([`CommandQueue::recover`](crate::CommandQueue::recover)), after which the host's
+//! command in hand is read anew.
+//!
 //! [`HostSmmu::judge`] is a pure function from a copy of a command to a [`HostVerdict`]; [`HostSmmu::serve`] reads the host's
 //! queue, one copy of each command, and carries the verdicts out in order, a bounded number for each call.
 //!

@@ -7,7 +7,7 @@ use crate::registers::Gbpa;
 #[non_exhaustive]
 pub enum Action {
     /// `CR0.SMMUEN` changed. Enabled: the host's whole stream table, at [`HostView::stream_table`](super::HostView), counts
-    /// from now on, and is read anew. Disabled: the host's streams go as its GBPA says, still under stage 2.
+    /// from now on, and is read anew, for each of the host's streams. Disabled: the host's streams go as its GBPA says, still under stage 2.
     StreamTable {
         /// What SMMUEN is now.
         enabled: bool,

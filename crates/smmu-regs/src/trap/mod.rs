@@ -25,6 +25,11 @@
 //! [`HostView::judge`] is a pure function: access and state in, [`Verdict`] out. The hypervisor puts the new state in place,
 //! gives a read its value, and does the [`Action`]s in their order. It holds one lock per SMMU over all of it.
 //!
+//! What the hypervisor must not do: walk the host's stream table by the size that the host says (walk the list of the host's
+//! streams instead, each STE once: [`Action::StreamTable`]); show ATS to a host whose devices it does not trust (a device that lies
+//! about translated addresses passes every stage); take a slot's or a table's address for one of its own world. A whole
+//! hypervisor of this kind, small, is the test bench of `tools/smmu-machine/tests/hostile_host`.
+//!
 //! A refused access changes nothing and reads as zero. IHI 0070 6.2 allows that for everything that is refused here but
 //! writes of reserved bits, which no driver may do; what the hypervisor does besides (a line in a log, an abort into the host)
 //! is its own affair.
