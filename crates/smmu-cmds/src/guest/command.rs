@@ -45,7 +45,8 @@ pub(super) enum Accepted {
 }
 
 impl<'a, S: VirtualStreams> VirtualSmmu<'a, S> {
-    /// The guest whose translations the physical SMMU tags with `vmid`. `caps` are those of the physical SMMU, or fewer where
+    /// The guest whose translations the physical SMMU tags with `vmid`, which is nobody else's: not that of the host's own stage-1
+    /// entries either, which the guest could drop. `caps` are those of the physical SMMU, or fewer where
     /// the guest was shown fewer.
     ///
     /// # Errors
