@@ -5,6 +5,7 @@
 //! * [`event`]: event records and page requests, raw and decoded;
 //! * [`fault`]: stalled transactions and page request groups, each paired with exactly one answer;
 //! * [`guest`]: a guest's commands, judged and rewritten for the physical queue, one by one or in batches;
+//! * `host` (feature `hypervisor`): a hostile host's commands, for a hypervisor that owns the SMMU;
 //! * [`queue`]: the command queue with deadlines, error detection and receipts; the event queue and the PRI
 //!   queue with overflow.
 #![no_std]
@@ -15,6 +16,8 @@ pub mod command;
 pub mod event;
 pub mod fault;
 pub mod guest;
+#[cfg(feature = "hypervisor")]
+pub mod host;
 pub mod queue;
 
 pub use command::{Command, CommandError, RawCommand};

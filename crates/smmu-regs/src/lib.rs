@@ -69,6 +69,8 @@ pub mod lifecycle;
 pub mod platform;
 pub mod receipt;
 pub mod registers;
+#[cfg(feature = "hypervisor")]
+pub mod trap;
 pub mod version;
 pub mod vmsa;
 

@@ -69,4 +69,16 @@ impl RawEvent {
             None => Relocated::Host(HostsEvent::NoVirtualDevice),
         }
     }
+    /// The record of a stalled stage-1 fault as the guest is to see it, whose number for the stream is `device`; `None` if it
+    /// is anything else. Only for a host that keeps what it forwards
+    /// ([`ForwardedFaults`](crate::guest::ForwardedFaults)) and answers it should the guest never do so: a stall is not left
+    /// hanging.
+    #[must_use]
+    pub fn relocate_stall(&self, device: VirtualStreamId) -> Option<Self> {
+        let stalls = matches!(
+            self.id(),
+            EventId::Translation | EventId::AddressSize | EventId::AccessFlag | EventId::Permission
+        );
+        (stalls && self.stalled() && !self.stage2()).then(|| self.with_stream(StreamId::new(device.get())))
+    }
 }

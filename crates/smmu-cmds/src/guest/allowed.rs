@@ -3,8 +3,10 @@
 use super::GuestCommandError;
 use crate::command::Opcode;
 use crate::command::word::{
-    Atc, AtcSpanWord, Bare, Cd, Leaf, RangeTags, RangeVmid, Stream, Tags, VirtualAddress, VmidOnly,
+    Atc, AtcSpanWord, Bare, Cd, Leaf, Pri, PriAnswer, RangeTags, RangeVmid, Resume, Stag, Stream, Tags,
+    VirtualAddress, VmidOnly,
 };
+use smmu_regs::caps::StallModel;
 use smmu_regs::layout::FieldInfo;
 use smmu_regs::{Caps, Feature};
 
@@ -33,6 +35,22 @@ pub(super) fn allowed(command: Opcode, caps: &Caps) -> Result<[u64; 2], GuestCom
             let span = AtcSpanWord::SIZE.mask() | AtcSpanWord::ADDR.mask();
             [Atc::OPCODE.mask() | Atc::SID.mask() | ssid, span]
         }
+        Opcode::PriResp => {
+            if !caps.has(Feature::Pri) {
+                return Err(GuestCommandError::Unsupported { command, needs: Feature::Pri });
+            }
+            let ssid = substreams(Pri::SSV.mask() | Pri::SSID.mask());
+            let answer = PriAnswer::PRGINDEX.mask() | PriAnswer::RESP.mask();
+            [Pri::OPCODE.mask() | Pri::SID.mask() | ssid, answer]
+        }
+        Opcode::Resume | Opcode::StallTerm if caps.stall_model == StallModel::TerminateOnly => {
+            return Err(GuestCommandError::NoStall { command });
+        }
+        Opcode::Resume => {
+            let action = Resume::AC.mask() | Resume::AB.mask();
+            [Resume::OPCODE.mask() | Resume::SID.mask() | action, Stag::STAG.mask()]
+        }
+        Opcode::StallTerm => [Stream::OPCODE.mask() | Stream::SID.mask(), 0],
         _ => return Err(GuestCommandError::Opcode { command }),
     })
 }

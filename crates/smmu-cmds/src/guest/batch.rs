@@ -1,9 +1,12 @@
 //! The plan for a batch of a guest's commands: what is pushed, and where a `CMD_SYNC` stands.
 
-use super::{GuestCommandError, VirtualSmmu, VirtualStreams};
+use super::command::Accepted;
+use super::faults::next_abort;
+use super::{ForwardedFaults, GuestCommandError, NothingForwarded, VirtualSmmu, VirtualStreams};
 use crate::command::{Opcode, RawCommand};
 use core::fmt;
 use core::iter::Fuse;
+use smmu_regs::StreamId;
 
 /// One step of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,12 +42,16 @@ impl fmt::Display for Refusal {
 ///
 /// A `CMD_SYNC` stands at the end, after [`GuestBatch::BETWEEN_SYNCS`] commands, and between invalidations of the SMMU's own
 /// caches and a `CMD_ATC_INV`, which must not overtake them (IHI 0070 4.5.1): the guest's own `CMD_SYNC`s are not in here.
+///
+/// The batch is as long as the iterator: whoever reads a queue that a guest goes on filling bounds it (`take`).
 #[derive(Debug, Clone)]
-pub struct GuestBatch<'a, S, I: Iterator> {
-    smmu: &'a VirtualSmmu<'a, S>,
+pub struct GuestBatch<'a, S, I: Iterator, F = NothingForwarded> {
+    smmu: &'a VirtualSmmu<'a, S, F>,
     commands: Fuse<I>,
     /// Accepted, waiting for a `CMD_SYNC` before it.
     held: Option<RawCommand>,
+    /// A `CMD_STALL_TERM` that is being carried out: the stream, and the tag that was terminated last.
+    terminating: Option<(StreamId, Option<u16>)>,
     accepted: usize,
     unsynced: usize,
     /// An invalidation other than `CMD_ATC_INV` is among the unsynced.
@@ -52,16 +59,17 @@ pub struct GuestBatch<'a, S, I: Iterator> {
     refusal: Option<Refusal>,
 }
 
-impl<'a, S: VirtualStreams, I: Iterator<Item = RawCommand>> GuestBatch<'a, S, I> {
+impl<'a, S: VirtualStreams, I: Iterator<Item = RawCommand>, F: ForwardedFaults> GuestBatch<'a, S, I, F> {
     /// Most commands without a `CMD_SYNC`: as many as the strictest erratum allows (Arm 2812531).
     pub const BETWEEN_SYNCS: usize = 63;
 
     /// The steps for `commands`.
-    pub fn new(smmu: &'a VirtualSmmu<'a, S>, commands: impl IntoIterator<IntoIter = I>) -> Self {
+    pub fn new(smmu: &'a VirtualSmmu<'a, S, F>, commands: impl IntoIterator<IntoIter = I>) -> Self {
         Self {
             smmu,
             commands: commands.into_iter().fuse(),
             held: None,
+            terminating: None,
             accepted: 0,
             unsynced: 0,
             unsynced_own: false,
@@ -75,6 +83,14 @@ impl<'a, S: VirtualStreams, I: Iterator<Item = RawCommand>> GuestBatch<'a, S, I>
         self.refusal
     }
 
+    /// Commands from the start of the batch for which every step has been given. One that becomes nothing counts when it
+    /// has been judged.
+    #[must_use]
+    pub fn begun(&self) -> usize {
+        let unfinished = self.held.is_some() || self.terminating.is_some();
+        self.accepted.saturating_sub(usize::from(unfinished))
+    }
+
     fn push(&mut self, command: RawCommand) -> GuestStep {
         self.unsynced = self.unsynced.saturating_add(1);
         self.unsynced_own |= command.opcode() != Opcode::AtcInv;
@@ -86,26 +102,40 @@ impl<'a, S: VirtualStreams, I: Iterator<Item = RawCommand>> GuestBatch<'a, S, I>
         GuestStep::Sync
     }
 
-    /// The next command that is accepted.
+    /// The next command to push.
     fn accept(&mut self) -> Option<RawCommand> {
-        if self.refusal.is_some() {
-            return None;
-        }
-        let command = self.commands.next()?;
-        match self.smmu.translate(command) {
-            Ok(translated) => {
-                self.accepted = self.accepted.saturating_add(1);
-                Some(translated)
+        loop {
+            if let Some((stream, after)) = self.terminating {
+                if let Some((stag, abort)) = next_abort(self.smmu.faults(), stream, after) {
+                    self.terminating = Some((stream, Some(stag)));
+                    return Some(abort);
+                }
+                self.terminating = None;
             }
-            Err(error) => {
-                self.refusal = Some(Refusal { index: self.accepted, command, error });
-                None
+            if self.refusal.is_some() {
+                return None;
+            }
+            let command = self.commands.next()?;
+            let accepted = match self.smmu.judge(command) {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    self.refusal = Some(Refusal { index: self.accepted, command, error });
+                    return None;
+                }
+            };
+            self.accepted = self.accepted.saturating_add(1);
+            match accepted {
+                Accepted::Push(command) => return Some(command),
+                Accepted::Nothing => {}
+                Accepted::Terminate(stream) => self.terminating = Some((stream, None)),
             }
         }
     }
 }
 
-impl<S: VirtualStreams, I: Iterator<Item = RawCommand>> Iterator for GuestBatch<'_, S, I> {
+impl<S: VirtualStreams, I: Iterator<Item = RawCommand>, F: ForwardedFaults> Iterator
+    for GuestBatch<'_, S, I, F>
+{
     type Item = GuestStep;
 
     fn next(&mut self) -> Option<GuestStep> {

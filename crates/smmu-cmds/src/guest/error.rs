@@ -22,6 +22,17 @@ pub enum GuestCommandError {
         /// What is missing.
         needs: Feature,
     },
+    /// The SMMU has no stalls (4.7.1, 4.7.2).
+    NoStall {
+        /// The command.
+        command: Opcode,
+    },
+    /// [`VirtualSmmu::translate`](super::VirtualSmmu::translate) gives one command for one, and this becomes none or many:
+    /// [`GuestBatch`](super::GuestBatch) takes it.
+    NotOne {
+        /// The command.
+        command: Opcode,
+    },
     /// Bits are set that are no field of this command on this SMMU (4.1.5).
     Bits {
         /// The command.
@@ -70,6 +81,10 @@ impl fmt::Display for GuestCommandError {
             Self::Unsupported { command, needs } => {
                 write!(f, "{command} needs {needs}, which this SMMU lacks")
             }
+            Self::NoStall { command } => {
+                write!(f, "{command} needs stalls, which this SMMU does not support")
+            }
+            Self::NotOne { command } => write!(f, "{command} becomes none or many commands"),
             Self::Bits { command, word, bits } => {
                 write!(f, "{command}: word {word} has bits {bits:#x} that are no field here")
             }

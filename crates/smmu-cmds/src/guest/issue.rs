@@ -1,12 +1,12 @@
 //! A batch of a guest's commands, put into the physical queue.
 
-use super::{GuestBatch, GuestBatchError, GuestStep, VirtualSmmu, VirtualStreams};
+use super::{Answer, ForwardedFaults, GuestBatch, GuestBatchError, GuestStep, VirtualSmmu, VirtualStreams};
 use crate::command::RawCommand;
 use crate::queue::CommandQueue;
 use core::time::Duration;
 use smmu_regs::platform::{Clock, Memory, Mmio};
 
-impl<S: VirtualStreams> VirtualSmmu<'_, S> {
+impl<S: VirtualStreams, F: ForwardedFaults> VirtualSmmu<'_, S, F> {
     /// Has the physical SMMU do what the guest's `commands` say, and waits until it has: see [`GuestBatch`] for the order.
     /// Gives the number of commands. What is reported as complete has been issued and is covered by a completed `CMD_SYNC`;
     /// a command that is refused was neither issued nor counted.
@@ -25,19 +25,26 @@ impl<S: VirtualStreams> VirtualSmmu<'_, S> {
     ) -> Result<usize, GuestBatchError> {
         let mut batch = GuestBatch::new(self, commands);
         let (mut completed, mut issued) = (0, 0_usize);
-        for step in batch.by_ref() {
+        while let Some(step) = batch.next() {
             let done = match step {
                 GuestStep::Push(command) => queue.push_raw(p, &command, timeout).map(|()| {
-                    issued = issued.saturating_add(1);
+                    issued = batch.begun();
+                    if let Some(answer) = Answer::of(&command) {
+                        self.faults().answered(answer);
+                    }
                 }),
-                GuestStep::Sync => queue.sync(p, timeout).map(|_receipt| completed = issued),
+                GuestStep::Sync => queue.sync(p, timeout).map(|_receipt| {
+                    issued = batch.begun();
+                    completed = issued;
+                }),
             };
             if let Err(error) = done {
                 return Err(GuestBatchError::Queue { completed, issued, error });
             }
         }
         match batch.refusal() {
-            None => Ok(completed),
+            // Nothing is unsynced when the steps are over.
+            None => Ok(batch.begun()),
             Some(refusal) => Err(GuestBatchError::Refused(refusal)),
         }
     }
