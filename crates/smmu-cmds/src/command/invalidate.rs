@@ -75,9 +75,7 @@ pub(super) fn s2_ipa(
     needs(caps, command, Feature::Stage2)?;
     let tags = vmid_field(caps.usable_vmid_bits(), vmid)?;
     let bits = caps.stage2_input_bits();
-    // The last address ends in twelve ones, so the fields below the operand's address change nothing.
-    let [_, high] = operand.words();
-    if high > last_of(bits) {
+    if operand.address() & bits_from(bits) != 0 {
         return Err(CommandError::Address { address: operand.address(), bits });
     }
     join(caps, command, tags, operand)
@@ -122,18 +120,12 @@ pub(super) fn asid_field(caps: &Caps, asid: Asid) -> Result<u64, CommandError> {
     }
 }
 
-/// The last address of `bits` bits. A table rather than a shift: a compiler that sees the shift moves it to each address.
+/// The bits from bit `first` up.
 #[inline]
-const fn last_of(bits: u32) -> u64 {
-    match bits {
-        32 => u64::MAX >> 32,
-        36 => u64::MAX >> 28,
-        40 => u64::MAX >> 24,
-        42 => u64::MAX >> 22,
-        44 => u64::MAX >> 20,
-        48 => u64::MAX >> 16,
-        52 => u64::MAX >> 12,
-        _ => u64::MAX >> 8,
+const fn bits_from(first: u32) -> u64 {
+    match u64::MAX.checked_shl(first) {
+        Some(mask) => mask,
+        None => 0,
     }
 }
 
