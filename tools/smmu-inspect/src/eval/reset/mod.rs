@@ -2,7 +2,7 @@
 
 mod platform;
 
-use super::error::{Answer, Stop};
+use super::error::{Answer, Stop, reserved};
 use super::input::Fields;
 use super::output::{commands, object, word};
 use platform::Smmu;
@@ -97,7 +97,11 @@ fn smmu(input: &Fields<'_>) -> Result<(IdRegisters, Hints), Stop> {
         .with(Idr0::HYP, has("HYP"))
         // The recorded driver refuses to take part in broadcasts, which only an SMMU with them can.
         .with(Idr0::BTM, true);
-    let idr1 = ids.idr1.try_with(Idr1::SIDSIZE, input.byte("sid_bits")?)?.with(Idr1::ECMDQ, false);
+    let stream_bits = input.byte("sid_bits")?;
+    if stream_bits > 32 {
+        return Err(reserved("IDR1.SIDSIZE", stream_bits.into()));
+    }
+    let idr1 = ids.idr1.try_with(Idr1::SIDSIZE, stream_bits)?.with(Idr1::ECMDQ, false);
     let hints = Hints { host_uses_e2h: has("E2H"), ..Hints::default() };
     Ok((IdRegisters { idr0, idr1, ..ids }, hints))
 }
