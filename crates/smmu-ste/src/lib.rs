@@ -10,6 +10,7 @@
 
 pub mod cd;
 mod first_level;
+pub mod mpam;
 pub mod ste;
 pub mod table;
 pub mod update;

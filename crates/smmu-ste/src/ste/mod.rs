@@ -1,16 +1,22 @@
 //! Stream table entries (IHI 0070 5.2): [`Ste`] is the view, [`SteConfig`] the repr.
 
+mod apply;
+mod attributes;
 mod decode;
 mod display;
 mod encode;
 mod error;
 mod guest;
+mod intent;
+mod options;
 mod used;
 pub(crate) mod word;
 
+pub use attributes::{Allocation, AttributeOverrides, Caching, MemoryType, Privilege, ReadKind};
 pub use decode::{SteOddity, SteSummary};
 pub use error::SteError;
 pub use guest::{GuestSte, GuestSteError, GuestTranslation};
+pub use options::{DptMatch, Overlay, PartitionOf, Stage1Options, Stage2Options, SteOptions};
 pub use word::ste_words;
 
 use smmu_regs::addr::PhysAddr;
@@ -148,13 +154,28 @@ pub enum FaultMode {
 
 /// ATS of a stream (`EATS`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[repr(u8)]
 pub enum Ats {
     /// Refused.
     #[default]
-    Disabled = 0,
+    Disabled,
     /// Translation requests get physical addresses.
-    Full = 1,
+    Full,
     /// Translation requests get intermediate physical addresses, and stage 2 applies to translated traffic.
-    SplitStage = 2,
+    SplitStage,
+    /// As [`Ats::Full`], and translated traffic is checked by the Device Permission Table (3.24). Needs `CR0.ATSCHK`:
+    /// without it ATS is refused.
+    Checked(DptMatch),
+}
+
+impl Ats {
+    /// The code of `EATS`.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Disabled => 0,
+            Self::Full => 1,
+            Self::SplitStage => 2,
+            Self::Checked(_) => 3,
+        }
+    }
 }

@@ -2,12 +2,18 @@
 
 mod cd;
 mod error;
+mod shape;
 mod stream;
+mod users;
+mod vms;
 mod word;
 mod write;
 
-pub use cd::CdTable;
+pub use cd::{CdTable, SharedUpdate};
 pub use error::TableError;
+pub use shape::{CdLeaf, CdTableShape};
 pub use stream::{StreamTable, StreamTableShape};
-pub use word::level1_words;
+pub use users::{CdUser, StreamSet};
+pub use vms::VmsTable;
+pub use word::{Level1Cd, Level1Stream, level1_words};
 pub use write::{Progress, Updated};
