@@ -17,6 +17,8 @@ mod pgtable;
 mod pgtable_oracle;
 #[path = "eval_golden/records.rs"]
 mod records;
+#[path = "eval_golden/tables.rs"]
+mod tables;
 #[path = "eval_golden/tlbi.rs"]
 mod tlbi;
 #[path = "eval_golden/used.rs"]
@@ -29,7 +31,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The kinds that are compared.
-const KINDS: [&str; 18] = [
+const KINDS: [&str; 19] = [
     "commands",
     "atc_range",
     "tlbi_range",
@@ -41,6 +43,7 @@ const KINDS: [&str; 18] = [
     "idr_probe",
     "nested",
     "invs",
+    "tables",
     "pgtable_cfg",
     "pgtable_prot",
     "pgtable_pack",
@@ -153,6 +156,7 @@ fn judge(kind: &str, record: &Value, answer: &Value) -> Verdict {
         ("idr_probe", _) => idr_probe(record, answer),
         ("nested", _) if record["kind"] == "user_batch" && record["ret"] != 0 => batch(record, answer),
         ("invs", _) => invs::judge(record, answer),
+        ("tables", _) if record["kind"] == "strtab" => tables::stream_table(record, answer),
         ("pgtable_cfg", _) => pgtable::cfg(record, answer),
         ("pgtable_prot", _) => pgtable::prot(record, answer),
         ("pgtable_range" | "pgtable_maps" | "pgtable_errors" | "pgtable_dirty", _) => {
@@ -266,6 +270,13 @@ fn keys(kind: &str, record: &Value, answer: &Value) -> &'static [&'static str] {
             "priq_shift",
             "max_stalls",
         ],
+        ("tables", Some("cdtab")) => &["ret", "s1fmt", "s1cdmax", "top_entries", "top_bytes", "leaf_entries"],
+        ("tables", Some("strtab")) => {
+            &["ret", "strtab_base_cfg", "strtab_base_flags", "top_entries", "top_bytes", "sid_in_range"]
+        }
+        ("tables", Some("l1_stream_desc")) => &["desc"],
+        ("tables", Some("l1_cd_desc")) => &["desc", "readback"],
+        ("tables", Some("index")) => &["stream", "cd"],
         ("nested", Some("user_batch")) => &["ret", "entry_num", "sync_after", "issued"],
         ("nested", _) if answer["ret"] != 0 => &["ret"],
         ("nested", Some("user_cmd")) => &["ret", "out"],

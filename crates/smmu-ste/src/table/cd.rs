@@ -11,7 +11,7 @@ use crate::ste::{CdTablePointer, WithoutSubstream};
 use crate::update::{UpdatePlan, UsedBits};
 use core::time::Duration;
 use smmu_cmds::CommandQueue;
-use smmu_regs::addr::PhysAddr;
+use smmu_regs::addr::{AddressSize, PhysAddr};
 use smmu_regs::platform::{Atomicity, Clock, Memory, Mmio, Pages};
 use smmu_regs::receipt::{Detached, MAX_INSTANCES, Receipt, Ticket};
 use smmu_regs::{Caps, InstanceId, StreamId, SubstreamId};
@@ -148,7 +148,9 @@ impl CdTable {
     ) -> Result<(), TableError> {
         match self.find(memory, substream)? {
             Found::At(at) => write(memory, at, cd)?,
-            Found::NoLeaf { descriptor, leaf, number } => publish_leaf(memory, descriptor, leaf, number, cd)?,
+            Found::NoLeaf { descriptor, leaf, number } => {
+                publish_leaf(memory, descriptor, (leaf, self.caps.oas), number, cd)?
+            }
         }
         memory.publish();
         Ok(())
@@ -223,7 +225,9 @@ impl CdTable {
                 receipts = self.known.begin(users, timeout)?;
                 observe(Progress::Planned(&plan));
                 if let Some(step) = plan.steps().next() {
-                    if let Err(error) = publish_leaf(memory, descriptor, leaf, number, target) {
+                    if let Err(error) =
+                        publish_leaf(memory, descriptor, (leaf, self.caps.oas), number, target)
+                    {
                         // Nothing was stored.
                         self.known.succeeded();
                         return Err(error);
@@ -271,7 +275,7 @@ impl CdTable {
         let before: [_; MAX_INSTANCES] =
             core::array::from_fn(|index| users.get(index).map(|user| user.queue.accepted()));
         let descriptor = entry(self.pages.base(), first, 8);
-        store_level1(memory, descriptor, Level1Cd::Absent, leaf)?;
+        store_level1(memory, descriptor, 0)?;
         let detached = Detached::new(Pages::from_raw(base, leaf.bytes()));
         let receipts = users::invalidate(users, Stale::Leaf, timeout, |_| {})?;
         for ((slot, user), before) in tickets.iter_mut().zip(users.iter()).zip(before) {
@@ -376,7 +380,7 @@ fn words_of<M: Memory>(
 fn read_level1<M: Memory>(memory: &M, at: PhysAddr, leaf: CdLeaf) -> Result<Option<PhysAddr>, TableError> {
     let descriptor = memory.words(at, 1)?.first().map_or(0, |word| word.load());
     let decoded = Level1Cd::decode(descriptor);
-    if decoded.encode(leaf) != Ok(descriptor) {
+    if decoded.encode(leaf, AddressSize::Bits56) != Ok(descriptor) {
         return Err(TableError::Level1 { descriptor });
     }
     Ok(match decoded {
@@ -386,13 +390,7 @@ fn read_level1<M: Memory>(memory: &M, at: PhysAddr, leaf: CdLeaf) -> Result<Opti
 }
 
 /// One store; the barrier is the caller's or that of the doorbell.
-fn store_level1<M: Memory>(
-    memory: &M,
-    at: PhysAddr,
-    descriptor: Level1Cd,
-    leaf: CdLeaf,
-) -> Result<(), TableError> {
-    let value = descriptor.encode(leaf)?;
+fn store_level1<M: Memory>(memory: &M, at: PhysAddr, value: u64) -> Result<(), TableError> {
     if let Some(word) = memory.words(at, 1)?.first() {
         word.store(value);
     }
@@ -413,21 +411,26 @@ fn write<M: Memory>(memory: &M, at: PhysAddr, cd: &Cd) -> Result<(), TableError>
 fn publish_leaf<M: Memory>(
     memory: &M,
     descriptor: PhysAddr,
-    leaf: CdLeaf,
+    (leaf, oas): (CdLeaf, AddressSize),
     number: u64,
     cd: &Cd,
 ) -> Result<(), TableError> {
     let pages = memory.allocate(leaf.bytes(), leaf.bytes())?;
     let base = pages.base();
-    let filled = Level1Cd::Leaf(base).encode(leaf).and_then(|_| {
+    let filled = Level1Cd::Leaf(base).encode(leaf, oas).and_then(|value| {
         memory.clean(base, pages.words());
-        write(memory, entry(base, number, CD_BYTES), cd)
+        write(memory, entry(base, number, CD_BYTES), cd)?;
+        Ok(value)
     });
-    if let Err(error) = filled {
-        memory.free(pages);
-        return Err(error);
+    match filled {
+        Ok(value) => {
+            memory.publish();
+            // From here on the descriptor is the record of who owns the pages.
+            store_level1(memory, descriptor, value)
+        }
+        Err(error) => {
+            memory.free(pages);
+            Err(error)
+        }
     }
-    memory.publish();
-    // From here on the descriptor is the record of who owns the pages.
-    store_level1(memory, descriptor, Level1Cd::Leaf(base), leaf)
 }

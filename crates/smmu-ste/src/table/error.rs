@@ -4,6 +4,7 @@ use crate::cd::CdError;
 use crate::ste::SteError;
 use core::fmt;
 use smmu_cmds::{CommandError, QueueError};
+use smmu_regs::addr::AddressSize;
 use smmu_regs::layout::FieldError;
 use smmu_regs::platform::{AllocationError, MemoryError};
 use smmu_regs::receipt::Ticket;
@@ -86,6 +87,13 @@ pub enum TableError {
         /// The alignment it needs, in bytes.
         align: u64,
     },
+    /// A table lies beyond the output address size.
+    TooHigh {
+        /// The table.
+        address: PhysAddr,
+        /// The size.
+        size: AddressSize,
+    },
     /// Some entry of a table that was to be given up still does something.
     InUse {
         /// The index of the first such entry in the table.
@@ -141,6 +149,7 @@ impl fmt::Display for TableError {
             Self::Misaligned { address, align } => {
                 write!(f, "table at {address} is not aligned to its {align:#x} bytes")
             }
+            Self::TooHigh { address, size } => write!(f, "table at {address} lies beyond {size}"),
             Self::InUse { index } => write!(f, "entry {index} of the table is still in use"),
             Self::Lost(ticket) => write!(f, "{ticket}: one of them was lost"),
             Self::UserTwice { instance } => write!(f, "SMMU {instance} is named twice"),

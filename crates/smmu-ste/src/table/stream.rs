@@ -9,7 +9,7 @@ use crate::ste::{Ste, SteConfig};
 use crate::update::{UpdatePlan, UsedBits};
 use core::time::Duration;
 use smmu_cmds::{Command, CommandQueue};
-use smmu_regs::addr::PhysAddr;
+use smmu_regs::addr::{AddressSize, PhysAddr};
 use smmu_regs::platform::{Clock, Memory, Mmio, Pages};
 use smmu_regs::receipt::{Detached, Receipt};
 use smmu_regs::registers::{StrtabBase, StrtabBaseCfg};
@@ -40,7 +40,7 @@ pub enum StreamTableShape {
 impl StreamTableShape {
     /// The largest linear table made by choice: 2^8 STEs, 16 KiB.
     const LINEAR_BY_CHOICE: u8 = 8;
-    /// The largest linear table at all: 2^17 STEs, 8 MiB.
+    /// The largest linear table made where there is no choice: 2^17 STEs, 8 MiB. Who wants more says so.
     const LINEAR_MAX: u8 = 17;
 
     /// The shape for `bits` of StreamIDs: linear where that is small or all the SMMU can do, else two-level with the
@@ -111,11 +111,7 @@ impl StreamTableShape {
 
     /// Whether an SMMU with these capabilities takes such a table.
     fn check(self, caps: &Caps) -> Result<(), TableError> {
-        let (log2, linear) = match self {
-            Self::Linear { log2 } => (log2, true),
-            Self::TwoLevel { log2, .. } => (log2, false),
-        };
-        let max = if linear { caps.stream_id_bits.min(Self::LINEAR_MAX) } else { caps.stream_id_bits };
+        let (log2, max) = (self.log2(), caps.stream_id_bits);
         if log2 > max {
             return Err(TableError::Size { log2, max });
         }
@@ -417,7 +413,7 @@ fn find<M: Memory>(
                 memory.words(level1(top, stream, split), 1)?.first().map_or(0, |word| word.load());
             let decoded = Level1Stream::decode(descriptor, split);
             match decoded {
-                _ if decoded.encode(split) != Ok(descriptor) => {
+                _ if decoded.encode(split, AddressSize::Bits56) != Ok(descriptor) => {
                     return Err(TableError::Level1 { descriptor });
                 }
                 Level1Stream::Absent => return Ok(None),
@@ -453,7 +449,7 @@ fn new_level2<M: Memory>(memory: &M, caps: &Caps, split: u8) -> Result<u64, Tabl
     let pages = memory.allocate(bytes, bytes)?;
     let base = pages.base();
     let descriptor = fill_with_abort(memory, caps, base, bytes)
-        .and_then(|()| Level1Stream::Table { base, log2: split }.encode(split));
+        .and_then(|()| Level1Stream::Table { base, log2: split }.encode(split, caps.oas));
     match descriptor {
         // From here on the descriptor is the record of who owns the pages.
         Ok(_) => drop_without_freeing(pages),

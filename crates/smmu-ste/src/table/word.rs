@@ -1,7 +1,7 @@
 //! Level-1 descriptors: of stream tables (IHI 0070 5.1) and of CD tables (5.3). The view of either is its one word.
 
 use super::{CdLeaf, TableError};
-use smmu_regs::addr::PhysAddr;
+use smmu_regs::addr::{AddressSize, PhysAddr};
 use smmu_regs::bitfields;
 use smmu_regs::layout::{FieldInfo, Layout};
 
@@ -49,11 +49,11 @@ pub enum Level1Stream {
 }
 
 impl Level1Stream {
-    /// The descriptor, of a stream table that is split at `split`.
+    /// The descriptor, of a stream table that is split at `split`, for an SMMU with that output size.
     ///
     /// # Errors
-    /// More STEs than the split has, or an address that is not aligned to the table or does not fit.
-    pub fn encode(self, split: u8) -> Result<u64, TableError> {
+    /// More STEs than the split has, or an address that is not aligned to the table or lies beyond the output size.
+    pub fn encode(self, split: u8, oas: AddressSize) -> Result<u64, TableError> {
         let Self::Table { base, log2 } = self else { return Ok(0) };
         if log2 > split || log2 > 10 {
             return Err(TableError::Size { log2, max: split.min(10) });
@@ -62,6 +62,9 @@ impl Level1Stream {
         let align = 64_u64.wrapping_shl(u32::from(log2));
         if !base.is_aligned(align) {
             return Err(TableError::Misaligned { address: base, align });
+        }
+        if !oas.contains(base.get()) {
+            return Err(TableError::TooHigh { address: base, size: oas });
         }
         let span = L1Std::new().try_with(L1Std::SPAN, log2.saturating_add(1))?;
         Ok(span.try_with_address(L1Std::L2PTR, base.get())?.into_bits())
@@ -93,15 +96,18 @@ pub enum Level1Cd {
 }
 
 impl Level1Cd {
-    /// The descriptor, of a table with leaves of that size.
+    /// The descriptor, of a table with leaves of that size, for an SMMU with that output size.
     ///
     /// # Errors
-    /// The address is not aligned to the leaf or does not fit.
-    pub fn encode(self, leaf: CdLeaf) -> Result<u64, TableError> {
+    /// The address is not aligned to the leaf or lies beyond the output size.
+    pub fn encode(self, leaf: CdLeaf, oas: AddressSize) -> Result<u64, TableError> {
         let Self::Leaf(address) = self else { return Ok(0) };
         let align = leaf.bytes();
         if !address.is_aligned(align) {
             return Err(TableError::Misaligned { address, align });
+        }
+        if !oas.contains(address.get()) {
+            return Err(TableError::TooHigh { address, size: oas });
         }
         Ok(L1Cd::new().with(L1Cd::V, true).try_with_address(L1Cd::L2PTR, address.get())?.into_bits())
     }

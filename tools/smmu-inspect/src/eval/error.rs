@@ -8,7 +8,7 @@ use smmu_regs::IdError;
 use smmu_regs::caps::ProbeError;
 use smmu_regs::layout::FieldError;
 use smmu_regs::vmsa::{RangeError, RegimeError};
-use smmu_ste::{CdError, SteError};
+use smmu_ste::{CdError, SteError, TableError};
 use smmu_tlbi::array::ArrayError;
 use std::fmt;
 use std::io;
@@ -116,7 +116,7 @@ macro_rules! refusals {
 }
 
 refusals! {
-    ArrayError AtcSpanError AttributeError CdError CommandError ConfigError CreateError FieldError IdError OperandError OutputError ProbeError RangeError ReclaimError RegimeError SteError WalkError
+    ArrayError AtcSpanError AttributeError CdError CommandError ConfigError CreateError FieldError IdError OperandError OutputError ProbeError RangeError ReclaimError RegimeError SteError TableError WalkError
 }
 
 /// A reserved value of a field, where the library has no code for it and so no error either.
