@@ -40,8 +40,9 @@ const fn needs(
 }
 
 /// With 128-bit descriptors the bits of `HADx` mean something else (5.4 DisCHx).
-fn check_half(caps: &Caps, half: &HalfOptions, there: bool, two: bool) -> Result<(), CdError> {
-    let d128 = caps.has(Feature::D128);
+fn check_half(caps: &Caps, half: &HalfOptions, there: bool, options: &CdOptions) -> Result<(), CdError> {
+    let (d128, two) = (caps.has(Feature::D128), options.world == CdWorld::TwoHalves);
+    counts(half.nonsecure_walk, there && options.secure, "NSCFG")?;
     counts(half.top_byte_ignored, there, "TBI")?;
     needs(caps, half.hierarchy_disabled, Feature::Had, there && !d128, "HAD")?;
     needs(caps, half.unprivileged_faults, Feature::E0pd, there && two, "E0PD")?;
@@ -74,8 +75,8 @@ pub(super) fn apply(cd: &Cd, caps: &Caps, options: &CdOptions) -> Result<Cd, CdE
     let (zero, one, two) = (Cd0::from_bits(zero), Cd1::from_bits(one), Cd2::from_bits(two));
     let both = options.world == CdWorld::TwoHalves;
     let has = |feature| caps.has(feature);
-    check_half(caps, &options.lower, true, both)?;
-    check_half(caps, &options.upper, both, both)?;
+    check_half(caps, &options.lower, true, options)?;
+    check_half(caps, &options.upper, both, options)?;
     let walks = !(both && zero.epd0() && zero.epd1());
     counts(options.big_endian, walks, "ENDI")?;
     match (caps.table_endianness, options.big_endian) {
@@ -112,6 +113,7 @@ pub(super) fn apply(cd: &Cd, caps: &Caps, options: &CdOptions) -> Result<Cd, CdE
         .with(Cd0::A, options.termination == Termination::Abort);
     let [hwu59, hwu60, hwu61, hwu62] = lower.hardware_bits;
     let one = one
+        .with(Cd1::NSCFG0, lower.nonsecure_walk)
         .with(Cd1::HAD0, lower.hierarchy_disabled)
         .with(Cd1::E0PD0, lower.unprivileged_faults)
         .with(Cd1::PNCH, options.protected_attribute)
@@ -122,6 +124,7 @@ pub(super) fn apply(cd: &Cd, caps: &Caps, options: &CdOptions) -> Result<Cd, CdE
         .with(Cd1::HWU062, hwu62);
     let [hwu59, hwu60, hwu61, hwu62] = upper.hardware_bits;
     let two = two
+        .with(Cd2::NSCFG1, upper.nonsecure_walk)
         .with(Cd2::HAD1, upper.hierarchy_disabled)
         .with(Cd2::E0PD1, upper.unprivileged_faults)
         .with(Cd2::AIE, options.attribute_index_extension)
@@ -150,12 +153,12 @@ pub(super) fn apply(cd: &Cd, caps: &Caps, options: &CdOptions) -> Result<Cd, CdE
 }
 
 impl Cd {
-    /// What this CD says beside its tables and tags, if it is used in `world`: the options that
+    /// What this CD says beside its tables and tags, if it is used in `world`, by Secure streams or not: the options that
     /// [`CdConfig::encode_with`] made it from.
     ///
     /// # Errors
     /// A field holds a reserved value: its name and the value.
-    pub fn options(&self, world: CdWorld) -> Result<CdOptions, (&'static str, u8)> {
+    pub fn options(&self, world: CdWorld, secure: bool) -> Result<CdOptions, (&'static str, u8)> {
         let [zero, one, two, _, amair, five, piiu, piip] = self.words();
         let (zero, one, two) = (Cd0::from_word(zero), Cd1::from_word(one), Cd2::from_word(two));
         let five = Cd5::from_word(five);
@@ -168,16 +171,19 @@ impl Cd {
         };
         Ok(CdOptions {
             world,
+            secure,
             lower: HalfOptions {
                 top_byte_ignored: zero.tbi0(),
                 hierarchy_disabled: one.had0(),
                 unprivileged_faults: one.e0pd0(),
+                nonsecure_walk: one.nscfg0(),
                 hardware_bits: [one.hwu059(), one.hwu060(), one.hwu061(), one.hwu062()],
             },
             upper: HalfOptions {
                 top_byte_ignored: zero.tbi1(),
                 hierarchy_disabled: two.had1(),
                 unprivileged_faults: two.e0pd1(),
+                nonsecure_walk: two.nscfg1(),
                 hardware_bits: [two.hwu159(), two.hwu160(), two.hwu161(), two.hwu162()],
             },
             big_endian: zero.endi(),

@@ -19,6 +19,9 @@ use crate::mpam::Mpam;
 pub struct CdOptions {
     /// In which worlds the CD is used.
     pub world: CdWorld,
+    /// Secure streams reach it. It is made with the capabilities of that state
+    /// ([`Security::caps`](crate::ste::Security::caps)).
+    pub secure: bool,
     /// Of addresses translated by TTB0.
     pub lower: HalfOptions,
     /// Of addresses translated by TTB1.
@@ -66,6 +69,8 @@ pub struct HalfOptions {
     pub hierarchy_disabled: bool,
     /// Unprivileged accesses fault (`E0PDx`).
     pub unprivileged_faults: bool,
+    /// The first table lies in Non-secure memory (`NSCFGx`); of Secure streams.
+    pub nonsecure_walk: bool,
     /// Descriptor bits 59 to 62 have their IMPLEMENTATION DEFINED meaning (`HWUx59` to `HWUx62`); needs
     /// `hierarchy_disabled`.
     pub hardware_bits: [bool; 4],

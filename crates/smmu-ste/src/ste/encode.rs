@@ -160,6 +160,7 @@ fn encode_stage1(caps: &Caps, stage1: &Stage1Config) -> Result<Ste, SteError> {
             }
             (one.try_with(Ste1::STRW, 2_u8)?, Ste2::new())
         }
+        StreamWorld::El3 => return Err(SteError::World),
     };
     let two = dpt_match(two, stage1.ats)?;
     Ok(Ste::from_words([zero.into_bits(), one.into_bits(), two.into_bits(), 0, 0, 0, 0, 0]))
@@ -238,7 +239,7 @@ fn encode_stage2(caps: &Caps, stage2: &Stage2Config) -> Result<Stage2Words, SteE
 }
 
 /// Everything that makes `S2TG`, `S2PS`, `S2T0SZ`, `S2SL0`, `S2TTB` illegal.
-fn check_regime(caps: &Caps, regime: &Stage2Regime) -> Result<(), SteError> {
+pub(super) fn check_regime(caps: &Caps, regime: &Stage2Regime) -> Result<(), SteError> {
     if !caps.granules.contains(regime.granule) {
         return Err(SteError::Granule(regime.granule));
     }

@@ -101,8 +101,21 @@ pub enum SteError {
     OverlayWithHardwareBits,
     /// A setting for traffic with and without SubstreamIDs, and a single CD: the one CD would translate all of it.
     NoSubstreams,
-    /// Checks by the Device Permission Table do not exist in the EL2 world.
+    /// Checks by the Device Permission Table do not exist in the EL2 world, and in Realm state only with matching VMIDs.
     DptWorld,
+    /// This Security state, or an SMMU with RME, has no EL3 world.
+    World,
+    /// A Secure stage 2 without tables for Secure IPAs.
+    NoSecureRegime,
+    /// The two regimes of a Secure stage 2 disagree in what both share: output size, walk, updates, descriptor formats.
+    SecureRegime,
+    /// The MECID is wider than the SMMU's.
+    Mecid {
+        /// The MECID.
+        mecid: u16,
+        /// Implemented bits.
+        bits: u8,
+    },
 }
 
 impl fmt::Display for SteError {
@@ -148,7 +161,15 @@ impl fmt::Display for SteError {
                 f.write_str("permission overlays (S2POE) and hardware bits (S2HWU) exclude each other")
             }
             Self::NoSubstreams => f.write_str("a single CD has no SubstreamIDs: at least two CDs are needed"),
-            Self::DptWorld => f.write_str("the EL2 world has no checks by the Device Permission Table"),
+            Self::DptWorld => {
+                f.write_str("the EL2 world, and Realm state but for matching VMIDs, have no such DPT checks")
+            }
+            Self::World => f.write_str("there is no EL3 world here"),
+            Self::NoSecureRegime => f.write_str("a Secure stage 2 needs tables for Secure IPAs too"),
+            Self::SecureRegime => {
+                f.write_str("the regimes of Secure and Non-secure IPAs disagree in what they share")
+            }
+            Self::Mecid { mecid, bits } => write!(f, "MECID {mecid:#x} does not fit in {bits} bits"),
         }
     }
 }

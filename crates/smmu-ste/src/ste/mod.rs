@@ -9,6 +9,7 @@ mod error;
 mod guest;
 mod intent;
 mod options;
+mod security;
 mod used;
 pub(crate) mod word;
 
@@ -17,6 +18,7 @@ pub use decode::{SteOddity, SteSummary};
 pub use error::SteError;
 pub use guest::{GuestSte, GuestSteError, GuestTranslation};
 pub use options::{DptMatch, Overlay, PartitionOf, Stage1Options, Stage2Options, SteOptions};
+pub use security::{IncomingSpace, PaSpace, RealmCaps, SecureCaps, SecureStage2, Security, SecurityOptions};
 pub use word::ste_words;
 
 use smmu_regs::addr::PhysAddr;
@@ -122,8 +124,10 @@ pub enum WithoutSubstream {
 pub enum StreamWorld {
     /// Of an operating system at EL1: tagged with ASID and VMID. Use a VMID that no stage-2 entry has.
     El1(Vmid),
-    /// Of EL2, or of EL2-E2H if `CR2.E2H` is set: no VMID. Needs `IDR0.HYP`.
+    /// Of EL2, or of EL2-E2H if `CR2.E2H` is set: no VMID. Needs `IDR0.HYP` (in Secure state `S_IDR1.SEL2`).
     El2,
+    /// Of EL3, of Secure streams only (see [`SteConfig::encode_for`]): neither VMID nor ASID.
+    El3,
 }
 
 /// Stage 2.

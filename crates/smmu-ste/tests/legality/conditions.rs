@@ -17,7 +17,7 @@ enum Why {
     Cd(CdError),
     /// The types have no words for it.
     NoWords,
-    /// Of a Security state whose stream tables these crates do not make.
+    /// Of another Security state: `tests/security.rs` asks for each.
     OtherState,
 }
 

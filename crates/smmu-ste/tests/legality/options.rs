@@ -199,6 +199,7 @@ fn options_without_effect_are_refused() {
         CD.encode_with(&caps, &options).map(|_| ())
     };
     let no = |field| Err(CdError::NoEffect { field });
+    assert_eq!(ask(|o| o.upper.nonsecure_walk = true), no("NSCFG"));
     assert_eq!(ask(|o| o.enhanced_pan = true), no("EPAN"));
     assert_eq!(ask(|o| o.upper.hardware_bits[3] = true), no("HWU"));
     let indirect = |o: &mut CdOptions| {
@@ -256,6 +257,7 @@ fn golden_options_of_cds() {
         top_byte_ignored: true,
         hierarchy_disabled: true,
         unprivileged_faults: true,
+        nonsecure_walk: false,
         hardware_bits: [false, true, false, true],
     };
     adds(
@@ -266,6 +268,9 @@ fn golden_options_of_cds() {
         &CdOptions { upper: half, ..CdOptions::default() },
         &[("TBI1", 1), ("HAD1", 1), ("E0PD1", 1), ("HWU160", 1), ("HWU162", 1)],
     );
+    let outside = HalfOptions { nonsecure_walk: true, ..HalfOptions::default() };
+    adds(&CdOptions { secure: true, lower: outside, ..CdOptions::default() }, &[("NSCFG0", 1)]);
+    adds(&CdOptions { secure: true, upper: outside, ..CdOptions::default() }, &[("NSCFG1", 1)]);
     let options = CdOptions {
         big_endian: true,
         ignore_access_flag: true,
@@ -425,6 +430,7 @@ proptest! {
             top_byte_ignored: flag(at),
             hierarchy_disabled: flag(at + 1),
             unprivileged_faults: flag(at + 2),
+            nonsecure_walk: flag(16) && flag(17 + at),
             hardware_bits: if flag(at + 1) { hardware } else { [false; 4] },
         };
         let table = PermissionIndirection {
@@ -434,6 +440,7 @@ proptest! {
         let indirect = flag(6).then_some(table);
         let options = CdOptions {
             world: CdWorld::TwoHalves,
+            secure: flag(16),
             lower: half(0, hardware[0]),
             upper: half(3, hardware[1]),
             big_endian: flag(7),
@@ -455,9 +462,11 @@ proptest! {
         match CD.encode_with(&caps, &options) {
             Ok(cd) => {
                 prop_assert!(!bad || indirect.is_none());
-                prop_assert_eq!(cd.options(CdWorld::TwoHalves), Ok(options));
+                prop_assert_eq!(cd.options(CdWorld::TwoHalves, flag(16)), Ok(options));
                 prop_assert_eq!(cd.decode(), CD.encode(&caps).unwrap().decode());
-                for (word, used) in cd.words().iter().zip(cd.used_bits(&caps)) {
+                let used = cd.used_bits_secure(&caps, CdWorld::TwoHalves);
+                let used = if flag(16) { used } else { cd.used_bits(&caps) };
+                for (word, used) in cd.words().iter().zip(used) {
                     prop_assert_eq!(word & !used, 0, "{}", cd);
                 }
             }
