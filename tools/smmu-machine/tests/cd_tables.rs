@@ -104,9 +104,9 @@ fn every_substream_reaches_its_own_space_in_every_shape() {
             let number = |device: usize| SubstreamId::new(ids[device].unwrap()).unwrap();
             let iova = |device: usize| if device == 0 { place(&pages, 0).get() } else { IOVA };
             let check = |attached: &[usize]| {
-                for device in 0..ids.len() {
+                for (device, name) in NAMES.into_iter().enumerate().take(ids.len()) {
                     let reaches = device == 0 || attached.contains(&device);
-                    let expected = if reaches { Seen::At(NAMES[device]) } else { Seen::Nowhere };
+                    let expected = if reaches { Seen::At(name) } else { Seen::Nowhere };
                     assert_eq!(dma(machine, device, iova(device), &places), expected, "{shape:?} {device}");
                 }
             };

@@ -5,7 +5,6 @@
 mod support;
 
 use io_pgtable_lpae::{PageTable, Regime, TableConfig};
-use smmu_machine::Machine;
 use smmu_model::Profile;
 use smmu_regs::platform::Memory;
 use smmu_regs::vmsa::{Granule, Shareability};
