@@ -2,8 +2,10 @@
 
 mod cd;
 mod error;
+mod leaf;
 mod shape;
 mod stream;
+mod stream_shape;
 mod users;
 mod vms;
 mod word;
@@ -12,7 +14,8 @@ mod write;
 pub use cd::{CdTable, SharedUpdate};
 pub use error::TableError;
 pub use shape::{CdLeaf, CdTableShape};
-pub use stream::{StreamTable, StreamTableShape};
+pub use stream::StreamTable;
+pub use stream_shape::StreamTableShape;
 pub use users::{CdUser, StreamSet};
 pub use vms::VmsTable;
 pub use word::{Level1Cd, Level1Stream, level1_words};
