@@ -5,16 +5,19 @@
 mod support;
 
 use io_pgtable_lpae::{PageTable, Regime, TableConfig};
+use smmu_machine::ModelMachine;
 use smmu_model::Profile;
 use smmu_regs::platform::Memory;
 use smmu_regs::vmsa::{Granule, Shareability};
 use smmu_regs::{AddressSize, Asid, SubstreamId};
 use smmu_ste::cd::{CdFaultMode, CdOptions, HalfOptions, Termination};
+use smmu_ste::mpam::{MpamLimits, Vms};
 use smmu_ste::ste::{
     Allocation, AttributeOverrides, MemoryType, Privilege, ReadKind, Stage2Options, SteOptions,
     WithoutSubstream,
 };
-use smmu_ste::{CdConfig, CdTable, SteConfig};
+use smmu_ste::table::{CdUser, StreamSet, VmsTable};
+use smmu_ste::{CdConfig, CdTable, SteConfig, TableError};
 use support::{Bench, PAGE, Place, RW, Seen, Setup, Space2, TIMEOUT, dma, on_model, range, streams};
 
 const IOVA: u64 = 0x12_3456_7000;
@@ -124,6 +127,33 @@ fn cds_with_options() {
         p.free(cds.into_pages());
         p.free(target);
         assert_eq!(bench.all_events(), []);
+        bench.shut_down();
+    });
+}
+
+/// A map of PARTIDs in memory: four at a time, and everything that could be cached of it dropped.
+#[test]
+fn a_vms_changes_while_it_is_used() {
+    on_model(Profile::maximum(), |machine| {
+        let mut bench = Bench::new(machine, Setup::default());
+        let p = machine;
+        let limits = MpamLimits { partid_max: 63, pmg_max: 0 };
+        let map = |first: u16| Vms::encode(&std::array::from_fn(|n| first + n as u16), limits).unwrap();
+        let mut table = VmsTable::new(&p, &map(0)).unwrap();
+        assert_eq!(table.pointer().get() % 4096, 0);
+        assert_eq!(table.get(&p).unwrap().physical()[31], 31);
+        let list = [streams()[0]];
+        let sent = bench.queue.accepted().0;
+        let user = CdUser { platform: &p, queue: &mut bench.queue, streams: StreamSet::new(&list) };
+        table.set(&mut [user], &map(32), TIMEOUT).unwrap();
+        assert_eq!(table.get(&p).unwrap(), map(32));
+        assert_eq!(bench.queue.accepted().0, sent + 2);
+        let words = p.words(table.pointer(), 512).unwrap();
+        assert!(words[8..].iter().all(|word| word.load() == 0), "the rest is RES0");
+        let nobody: &mut [CdUser<'_, &ModelMachine>] = &mut [];
+        assert_eq!(table.set(nobody, &map(0), TIMEOUT), Err(TableError::NoStream));
+        assert_eq!(table.get(&p).unwrap(), map(32));
+        p.free(table.into_pages());
         bench.shut_down();
     });
 }
