@@ -20,7 +20,7 @@ fn level_1_stream_descriptors() {
             let table = Level1Stream::Table { base, log2 };
             let word = table.encode(split, OAS).unwrap();
             // SPAN is one more than the log2 (5.1).
-            assert_eq!(word, base.get() | u64::from(log2) + 1);
+            assert_eq!(word, base.get() | (u64::from(log2) + 1));
             assert_eq!(Level1Stream::decode(word, split), table);
             let off = PhysAddr::new(base.get() | 32 << log2);
             let align = 64 << log2;
