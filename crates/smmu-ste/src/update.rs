@@ -108,6 +108,13 @@ impl UpdatePlan {
         plan
     }
 
+    /// The way to content that nothing could reach before: all of it at once (3.21.3.1).
+    pub(crate) fn at_once(target: &Words) -> Self {
+        let mut plan = Self { steps: [None; 3], hitless: true };
+        plan.push(&[0; 8], target);
+        plan
+    }
+
     /// The steps, in order. Each ends with a configuration invalidation and a `CMD_SYNC`.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().flatten()

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use smmu_regs::layout::FieldInfo;
-use smmu_ste::{cd, ste, table};
+use smmu_ste::{cd, mpam, ste, table};
 use std::collections::BTreeSet;
 
 type Fields = BTreeSet<(String, u32, u32)>;
@@ -56,6 +56,11 @@ fn level_1_descriptors_are_those_of_the_facts() {
     let [stream, context] = table::level1_words();
     assert_eq!(fields(&[stream]), facts(include_str!("facts/l1std.txt")));
     assert_eq!(fields(&[context]), facts(include_str!("facts/l1cd.txt")));
+}
+
+#[test]
+fn a_word_of_the_vms_is_that_of_the_facts() {
+    assert_eq!(fields(&[mpam::vms_word()]), facts(include_str!("facts/vms.txt")));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //!
 //! * `CONT` and the IMPLEMENTATION DEFINED fields, which the crate documents as not counted: it writes them 0. The
 //!   facts call them used, as hints. `SW_RESERVED` needs no exception: the facts too say that the SMMU ignores it.
-//! * Fields of Secure and Realm streams need none either: `sec` is `NS`, so the facts call them unused.
+//! * Fields of Secure and Realm streams need none either: where `sec` is `NS` the facts call them unused.
 //! * A CD is judged without its STE, on whose `S1MPAM` and `S1PIE` some fields depend. What the facts call used with any
 //!   of the four values of the two counts; one STE may use less.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
@@ -13,9 +13,11 @@
 mod common;
 
 use common::{CD_FACTS, Place, Random, STE_FACTS, Words, caps_of, places};
-use smmu_regs::caps::IdRegisters;
+use smmu_regs::caps::{IdRegisters, StallModel};
 use smmu_regs::layout::Layout;
 use smmu_regs::registers::{Idr0, Idr1, Idr3, Idr5};
+use smmu_ste::cd::CdWorld;
+use smmu_ste::ste::{RealmCaps, SecureCaps, Security};
 use smmu_ste::{Cd, Ste};
 use std::collections::BTreeMap;
 
@@ -67,6 +69,10 @@ enum Environment {
     Version,
     World,
     SteField(&'static str),
+    /// The Security state.
+    Sec,
+    /// A field of another Security state's ID registers.
+    SecurityId(&'static str),
 }
 
 /// Where a CD is used; an STE needs only `version`.
@@ -76,11 +82,18 @@ struct Around {
     world: &'static str,
     s1pie: bool,
     s1mpam: bool,
+    security: Option<Security>,
 }
 
 impl Around {
     const fn of(ids: &IdRegisters) -> Self {
-        Self { version: ids.aidr.archminorrev() as u64, world: "EL1", s1pie: true, s1mpam: true }
+        Self {
+            version: ids.aidr.archminorrev() as u64,
+            world: "EL1",
+            s1pie: true,
+            s1mpam: true,
+            security: None,
+        }
     }
 
     /// With any STE.
@@ -196,6 +209,21 @@ impl Run<'_> {
             Expr::Definition(index) => self.definitions[*index],
             Expr::Environment(Environment::Version) => Value::Number(self.around.version),
             Expr::Environment(Environment::World) => Value::Text(self.around.world),
+            Expr::Environment(Environment::Sec) => Value::Text(match self.around.security {
+                None => "NS",
+                Some(Security::Secure(_)) => "S",
+                Some(Security::Realm(_)) => "R",
+            }),
+            Expr::Environment(Environment::SecurityId(name)) => truth(match (self.around.security, *name) {
+                (Some(Security::Secure(secure)), "S_IDR1.SEL2") => secure.stage2,
+                (Some(Security::Secure(secure)), "S_MPAMIDR.HAS_MPAM_NS") => secure.nonsecure_partitions,
+                (Some(Security::Realm(realm)), "R_IDR0.ATS") => realm.ats,
+                (Some(Security::Realm(realm)), "R_IDR3.DPT") => realm.dpt,
+                (Some(Security::Realm(realm)), "R_IDR3.XT") => realm.checks_incoming,
+                (Some(Security::Realm(realm)), "R_IDR3.MEC") => realm.mecid_bits != 0,
+                (Some(Security::Realm(realm)), "R_MPAMIDR.HAS_MPAM_NS") => realm.nonsecure_partitions,
+                _ => false,
+            }),
             Expr::Environment(Environment::SteField("S1PIE")) => truth(self.around.s1pie),
             Expr::Environment(Environment::SteField("S1MPAM")) => truth(self.around.s1mpam),
             Expr::Environment(Environment::SteField(name)) => panic!("STE.{name}?"),
@@ -320,8 +348,7 @@ impl Parser<'_> {
             }
             "True" => number(1),
             "False" => number(0),
-            // Non-secure streams only.
-            "sec" => Expr::Literal(Value::Text("NS")),
+            "sec" => Expr::Environment(Environment::Sec),
             "ver" => Expr::Environment(Environment::Version),
             "world" => Expr::Environment(Environment::World),
             // Taken as true: the widest case, as the library's capabilities do not hold these.
@@ -354,14 +381,13 @@ impl Parser<'_> {
             return Expr::Field(*place);
         }
         match token {
-            // Of other Security states, whose conditions ask for `sec` as well.
             "S_IDR1.SEL2"
             | "R_IDR0.ATS"
             | "R_IDR3.DPT"
             | "R_IDR3.XT"
             | "R_IDR3.MEC"
             | "S_MPAMIDR.HAS_MPAM_NS"
-            | "R_MPAMIDR.HAS_MPAM_NS" => Expr::Literal(Value::Number(0)),
+            | "R_MPAMIDR.HAS_MPAM_NS" => Expr::Environment(Environment::SecurityId(token)),
             _ => id(token).unwrap_or_else(|| panic!("{token}?")),
         }
     }
@@ -435,6 +461,50 @@ fn an_ste_uses_what_the_facts_say() {
     assert!(kinds.values().all(|count| *count > 300), "{kinds:?}");
 }
 
+/// The same in Secure and Realm stream tables, with every set of what their ID registers say.
+#[test]
+fn an_ste_of_another_security_state_uses_what_the_facts_say() {
+    let facts = Facts::read("ste", STE_FACTS);
+    let places = places(STE_FACTS);
+    let mut random = Random(6);
+    let mut seen = BTreeMap::new();
+    for case in 0..30_000 {
+        let (ids, mut words) = (random.ids(), random_ste(&mut random, &places));
+        for name in ["S2NSW", "S2SW", "S2SA"] {
+            places[name].set(&mut words, random.bits() & 1);
+        }
+        places["S_S2TG"].set(&mut words, random.bits() & 3);
+        let flags = random.bits();
+        let flag = |bit: u32| flags >> bit & 1 != 0;
+        let security = if flag(0) {
+            Security::Secure(SecureCaps {
+                stage2: flag(1),
+                stall_model: StallModel::Supported,
+                nonsecure_partitions: flag(2),
+            })
+        } else {
+            Security::Realm(RealmCaps {
+                ats: flag(1),
+                dpt: flag(2),
+                mecid_bits: if flag(3) { 16 } else { 0 },
+                checks_incoming: flag(4),
+                nonsecure_partitions: flag(5),
+            })
+        };
+        let code = Ste::from_words(words).used_bits_for(&caps_of(&ids), &security);
+        let around = Around { security: Some(security), ..Around::of(&ids) };
+        facts.compare(&code, &facts.used(&words, &ids, around)).unwrap_or_else(|difference| {
+            panic!("case {case}, {security:?}: {difference}\n{}\n{ids:#x?}", Ste::from_words(words));
+        });
+        for name in ["NSCFG", "MPAM_NS", "MECID", "S2NSW", "S2NSA", "S2SA", "S_S2TTB", "S_S2SL0_2", "S_S2SKL"]
+        {
+            let place = places[name];
+            *seen.entry(name).or_insert(0) += u32::from(code[place.word] >> place.shift & 1 != 0);
+        }
+    }
+    assert!(seen.values().all(|count| *count > 100), "{seen:?}");
+}
+
 #[test]
 fn a_cd_uses_what_the_facts_say() {
     let facts = Facts::read("cd", CD_FACTS);
@@ -444,10 +514,16 @@ fn a_cd_uses_what_the_facts_say() {
         let (ids, words) = (random.ids(), random_cd(&mut random, &places));
         let code = Cd::from_words(words).used_bits(&caps_of(&ids));
         let world = ["EL1", "E2H"][case % 2];
-        let expected = facts.used_in_any(&words, &ids, &Around::any_ste(&ids, world));
+        let arounds = Around::any_ste(&ids, world);
+        let expected = facts.used_in_any(&words, &ids, &arounds);
         facts.compare(&code, &expected).unwrap_or_else(|difference| {
             panic!("case {case}, {world}: {difference}\n{}\n{ids:#x?}", Cd::from_words(words));
         });
+        let secure =
+            SecureCaps { stage2: true, stall_model: StallModel::Supported, nonsecure_partitions: true };
+        let arounds = arounds.map(|around| Around { security: Some(Security::Secure(secure)), ..around });
+        let code = Cd::from_words(words).used_bits_secure(&caps_of(&ids), CdWorld::TwoHalves);
+        facts.compare(&code, &facts.used_in_any(&words, &ids, &arounds)).unwrap();
     }
 }
 
@@ -531,7 +607,7 @@ fn the_small_language_means_what_it_says() {
         let expression = parser.expression();
         assert!(parser.tokens.is_empty());
         let words = [1 | 5 << 1, 0, 0, 0, 0, 0, 0, 0];
-        let around = Around { version: 2, world: "E2H", s1pie: false, s1mpam: true };
+        let around = Around { version: 2, world: "E2H", s1pie: false, s1mpam: true, security: None };
         Run { words: &words, registers: [3, 0, 0, 0], around, definitions: Vec::new() }
             .value(&expression)
             .number()

@@ -19,6 +19,8 @@ mod pgtable_oracle;
 mod records;
 #[path = "eval_golden/reset.rs"]
 mod reset;
+#[path = "eval_golden/tables.rs"]
+mod tables;
 #[path = "eval_golden/tlbi.rs"]
 mod tlbi;
 #[path = "eval_golden/used.rs"]
@@ -44,6 +46,7 @@ const KINDS: &[&str] = &[
     "idr_probe",
     "nested",
     "invs",
+    "tables",
     "pgtable_cfg",
     "pgtable_prot",
     "pgtable_pack",
@@ -161,6 +164,7 @@ fn judge(kind: &str, record: &Value, answer: &Value) -> Verdict {
         ("nested", _) if record["kind"] == "user_batch" && record["ret"] != 0 => batch(record, answer),
         ("invs", _) => invs::judge(record, answer),
         ("reset", _) => reset::judge(record, answer),
+        ("tables", _) if record["kind"] == "strtab" => tables::stream_table(record, answer),
         ("pgtable_cfg", _) => pgtable::cfg(record, answer),
         ("pgtable_prot", _) => pgtable::prot(record, answer),
         ("pgtable_ext_cfg", _) => pgtable::extended_cfg(record, answer),
@@ -276,6 +280,13 @@ fn keys(kind: &str, record: &Value, answer: &Value) -> &'static [&'static str] {
             "priq_shift",
             "max_stalls",
         ],
+        ("tables", Some("cdtab")) => &["ret", "s1fmt", "s1cdmax", "top_entries", "top_bytes", "leaf_entries"],
+        ("tables", Some("strtab")) => {
+            &["ret", "strtab_base_cfg", "strtab_base_flags", "top_entries", "top_bytes", "sid_in_range"]
+        }
+        ("tables", Some("l1_stream_desc")) => &["desc"],
+        ("tables", Some("l1_cd_desc")) => &["desc", "readback"],
+        ("tables", Some("index")) => &["stream", "cd"],
         ("nested", Some("user_batch")) => &["ret", "entry_num", "sync_after", "issued"],
         ("nested", _) if answer["ret"] != 0 => &["ret"],
         ("nested", Some("user_cmd")) => &["ret", "out"],

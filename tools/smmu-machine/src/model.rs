@@ -7,7 +7,7 @@ use smmu_model::{Access, Adversity, Bus, Hang, Model, Profile, Trace, Width};
 use smmu_regs::platform::{
     AllocationError, Atomicity, Clock, Dword, Memory, MemoryError, Mmio, Pages, RegisterOffset,
 };
-use smmu_regs::{PhysAddr, StreamId};
+use smmu_regs::{PhysAddr, StreamId, SubstreamId};
 use std::collections::BTreeSet;
 use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,6 +28,8 @@ pub struct ModelMachine {
     cpu: Arc<GuestRam>,
     ram: Arc<GuestRam>,
     streams: Vec<StreamId>,
+    /// Of the device with the same number; those beyond the end have none.
+    substreams: Vec<Option<SubstreamId>>,
     atomicity: Atomicity,
     aborting: Arc<Mutex<BTreeSet<u64>>>,
     /// Of an adversarial machine.
@@ -138,7 +140,32 @@ impl ModelMachine {
             cpu,
             ram,
             streams: streams.to_vec(),
+            substreams: Vec::new(),
             started: Instant::now(),
+        }
+    }
+
+    /// The same machine, whose devices' transactions carry these SubstreamIDs: by the number of the device.
+    #[must_use]
+    pub fn with_substreams(self, substreams: &[Option<SubstreamId>]) -> Self {
+        Self { substreams: substreams.to_vec(), ..self }
+    }
+
+    /// Another SMMU beside this one, which is not adversarial: with devices of its own, and the same memory.
+    #[must_use]
+    pub fn beside(&self, profile: Profile, streams: &[StreamId]) -> Self {
+        let (ram, aborting) = (Arc::clone(&self.ram), Arc::clone(&self.aborting));
+        let bus = RamBus { ram: Arc::clone(&ram), settled: None, aborting: Arc::clone(&aborting) };
+        Self {
+            model: Mutex::new(Model::new(profile, bus)),
+            cpu: Arc::clone(&self.cpu),
+            ram,
+            streams: streams.to_vec(),
+            substreams: Vec::new(),
+            atomicity: self.atomicity,
+            aborting,
+            settled: None,
+            started: self.started,
         }
     }
 
@@ -170,9 +197,10 @@ impl ModelMachine {
     pub(crate) fn access(&self, device: usize, iova: u64) -> Result<Access, MachineError> {
         let devices = self.streams.len();
         let stream = self.streams.get(device).ok_or(MachineError::Device { device, devices })?;
+        let substream = self.substreams.get(device).copied().flatten();
         Ok(Access {
             sid: stream.get(),
-            ssid: None,
+            ssid: substream.map(SubstreamId::get),
             iova,
             write: false,
             instruction: false,

@@ -1,10 +1,11 @@
 //! Repr to view: what the architecture calls ILLEGAL is refused (IHI 0070 5.4, 5.4.2), what is RES0 for these
 //! capabilities is written 0.
 
+use super::apply::{apply, check_world};
 use super::word::{Cd0, Cd1, Cd2, Cd3};
-use super::{Cd, CdConfig, CdError, CdFaultMode};
+use super::{Cd, CdConfig, CdError, CdFaultMode, CdOptions};
 use crate::first_level;
-use smmu_regs::caps::StallModel;
+use smmu_regs::caps::{StallModel, TableEndianness};
 use smmu_regs::vmsa::{Granule, Stage1Regime, TableBase};
 use smmu_regs::{Caps, Feature};
 
@@ -19,6 +20,23 @@ impl CdConfig {
     /// # Errors
     /// The SMMU would call it illegal: see [`CdError`].
     pub fn encode(&self, caps: &Caps) -> Result<Cd, CdError> {
+        let walks = self.regime.ttb0.is_some() || self.regime.ttb1.is_some();
+        if walks && caps.table_endianness == TableEndianness::Big {
+            return Err(CdError::Endianness { big: false });
+        }
+        self.plain(caps)
+    }
+
+    /// As [`CdConfig::encode`], with `options`.
+    ///
+    /// # Errors
+    /// The SMMU would call it illegal, or an option could have no effect: see [`CdError`].
+    pub fn encode_with(&self, caps: &Caps, options: &CdOptions) -> Result<Cd, CdError> {
+        check_world(self, options.world)?;
+        apply(&self.plain(caps)?, caps, options)
+    }
+
+    fn plain(&self, caps: &Caps) -> Result<Cd, CdError> {
         if !caps.has(Feature::Stage1) {
             return Err(CdError::Unsupported { needs: Feature::Stage1 });
         }
@@ -115,8 +133,14 @@ fn check_ds(caps: &Caps, regime: &Stage1Regime) -> Result<(), CdError> {
     if !caps.has(Feature::Ds) {
         return Err(CdError::Unsupported { needs: Feature::Ds });
     }
-    let large = |base: &Option<TableBase>| base.is_none_or(|base| base.granule == Granule::Size64K);
-    if large(&regime.ttb0) && large(&regime.ttb1) { Err(CdError::DsWith64K) } else { Ok(()) }
+    // Without any half there is no granule that could exclude it.
+    let mut granules = [regime.ttb0, regime.ttb1].into_iter().flatten().map(|base| base.granule).peekable();
+    let halves = granules.peek().is_some();
+    if halves && granules.all(|granule| granule == Granule::Size64K) {
+        Err(CdError::DsWith64K)
+    } else {
+        Ok(())
+    }
 }
 
 /// `TxSZ`, `TGx`, `TTBx` (5.4; 5.4.2 `CDTxSZInvalid`).

@@ -62,6 +62,29 @@ pub enum CdError {
     HardwareUpdate,
     /// 52-bit descriptors with nothing but 64K pages: `DS` is RES0 there.
     DsWith64K,
+    /// An option is asked for that could have no effect: the world, or another option, makes the field RES0 or ignored.
+    NoEffect {
+        /// The field.
+        field: &'static str,
+    },
+    /// The SMMU does not walk tables of this endianness.
+    Endianness {
+        /// Big-endian tables were asked for.
+        big: bool,
+    },
+    /// The SMMU can only abort (`IDR0.TERM_MODEL`).
+    Termination,
+    /// What applications can write would be executable with privilege.
+    WritableExecutable {
+        /// The permission index.
+        index: u8,
+    },
+    /// A world with one half has no TTB1.
+    UpperHalf,
+    /// A world with one half ignores `EPD0`: it needs TTB0.
+    NoLowerHalf,
+    /// The CD asks for stalls and the STE that leads to it refuses them (`S1STALLD`).
+    StallRefused,
 }
 
 impl fmt::Display for CdError {
@@ -84,6 +107,17 @@ impl fmt::Display for CdError {
             Self::Stall => f.write_str("the stall setting contradicts the SMMU's stall model"),
             Self::HardwareUpdate => f.write_str("the SMMU cannot update descriptors in this way"),
             Self::DsWith64K => f.write_str("52-bit descriptors (DS) do not exist with 64K pages"),
+            Self::NoEffect { field } => write!(f, "{field} would have no effect here"),
+            Self::Endianness { big } => {
+                write!(f, "this SMMU does not walk {}-endian tables", if *big { "big" } else { "little" })
+            }
+            Self::Termination => f.write_str("this SMMU can only abort what it terminates"),
+            Self::WritableExecutable { index } => {
+                write!(f, "permission index {index}: writable by applications and executable with privilege")
+            }
+            Self::UpperHalf => f.write_str("the EL2 world has no TTB1"),
+            Self::NoLowerHalf => f.write_str("the EL2 world cannot do without TTB0"),
+            Self::StallRefused => f.write_str("the CD asks for stalls and its STE refuses them (S1STALLD)"),
         }
     }
 }

@@ -1,14 +1,20 @@
 //! Context descriptors (IHI 0070 5.4): [`Cd`] is the view, [`CdConfig`] the repr.
 
+mod apply;
 mod decode;
 mod display;
 mod encode;
 mod error;
+mod options;
+mod reach;
+mod sva;
 mod used;
 pub(crate) mod word;
 
 pub use decode::CdSummary;
 pub use error::CdError;
+pub use options::{BasePermission, CdOptions, CdWorld, HalfOptions, PermissionIndirection, Termination};
+pub use sva::{CpuMemory, CpuTraits, SvaMismatch, sva_compatible};
 pub use word::cd_words;
 
 use smmu_regs::vmsa::Stage1Regime;

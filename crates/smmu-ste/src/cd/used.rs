@@ -1,10 +1,10 @@
 //! Which bits of a CD the SMMU acts on, or checks (IHI 0070 5.4): the basis of hitless updates.
 //!
-//! For CDs of non-secure streams. What depends on the STE through which a CD is reached (`S1PIE`, `S1MPAM`) is counted as
+//! What depends on the STE through which a CD is reached (`S1PIE`, `S1MPAM`) is counted as
 //! used if any STE could make it so. IMPLEMENTATION DEFINED bits are not counted: these crates write them 0.
 
-use super::Cd;
 use super::word::{Cd0, Cd1, Cd2, Cd3, Cd4, Cd5, Cd6, Cd7};
+use super::{Cd, CdWorld};
 use smmu_regs::caps::{Caps, Feature};
 use smmu_regs::vmsa::HardwareUpdate;
 
@@ -15,6 +15,21 @@ impl Cd {
         let [zero, ..] = self.words();
         let zero = Cd0::from_bits(zero);
         self.used_by_halves(caps, zero.epd0(), zero.epd1())
+    }
+
+    /// The bits that matter in this CD where Secure streams reach it.
+    #[must_use]
+    pub fn used_bits_secure(&self, caps: &Caps, world: CdWorld) -> [u64; 8] {
+        let mut used = match world {
+            CdWorld::TwoHalves => self.used_bits(caps),
+            CdWorld::OneHalf => self.used_bits_el2(caps),
+        };
+        let [zero, ..] = self.words();
+        if let ([_, one, two, ..], true) = (&mut used, Cd0::from_bits(zero).v()) {
+            *one |= Cd1::NSCFG0.mask();
+            *two |= Cd2::NSCFG1.mask();
+        }
+        used
     }
 
     /// The bits that matter in this CD in the EL2 world without E2H, which has one half and ignores `EPD0`; the fields of

@@ -1,13 +1,14 @@
 //! Repr to view: what the architecture calls ILLEGAL is refused (IHI 0070 5.2, 5.2.2), what is RES0 for these
 //! capabilities is written 0.
 
+use super::apply::apply;
 use super::word::{Ste0, Ste1, Ste2, Ste3};
 use super::{
     Ats, CdTableFormat, CdTablePointer, FaultMode, GuestTranslation, Stage1Config, Stage2Config, Ste,
-    SteConfig, SteError, StreamWorld, WithoutSubstream,
+    SteConfig, SteError, SteOptions, StreamWorld, WithoutSubstream,
 };
 use crate::first_level;
-use smmu_regs::caps::StallModel;
+use smmu_regs::caps::{StallModel, TableEndianness};
 use smmu_regs::vmsa::{Granule, Level, Stage2Regime, concatenated_tables};
 use smmu_regs::{Caps, Feature, Vmid};
 
@@ -29,6 +30,24 @@ impl SteConfig {
     /// # Errors
     /// The SMMU would call it illegal: see [`SteError`].
     pub fn encode(&self, caps: &Caps) -> Result<Ste, SteError> {
+        let ste = self.plain(caps)?;
+        // What an SMMU insists on cannot wait for options.
+        let stage2 = matches!(self, Self::Stage2(_) | Self::Nested { .. });
+        if stage2 && caps.table_endianness == TableEndianness::Big {
+            return Err(SteError::Endianness { big: false });
+        }
+        Ok(ste)
+    }
+
+    /// As [`SteConfig::encode`], with `options`.
+    ///
+    /// # Errors
+    /// The SMMU would call it illegal, or an option could have no effect: see [`SteError`].
+    pub fn encode_with(&self, caps: &Caps, options: &SteOptions) -> Result<Ste, SteError> {
+        apply(&self.plain(caps)?, caps, options)
+    }
+
+    fn plain(&self, caps: &Caps) -> Result<Ste, SteError> {
         match self {
             Self::Abort => Ok(Ste::from_words([head(config::ABORT)?.into_bits(), 0, 0, 0, 0, 0, 0, 0])),
             Self::Bypass => {
@@ -70,8 +89,20 @@ fn ats(caps: &Caps, ats: Ats, nested: bool) -> Result<u8, SteError> {
         Ats::Full => need(caps, Feature::Ats)?,
         Ats::SplitStage if !nested => return Err(SteError::SplitStageAts),
         Ats::SplitStage => need(caps, Feature::SplitStageAts)?,
+        Ats::Checked(_) => {
+            need(caps, Feature::Ats)?;
+            need(caps, Feature::Dpt)?;
+        }
     }
-    Ok(ats as u8)
+    Ok(ats.code())
+}
+
+/// `DPT_VMATCH`, RES0 without the checks that it belongs to.
+fn dpt_match(two: Ste2, ats: Ats) -> Result<Ste2, SteError> {
+    match ats {
+        Ats::Checked(matching) => Ok(two.try_with(Ste2::DPT_VMATCH, matching as u8)?),
+        _ => Ok(two),
+    }
 }
 
 fn vmid(caps: &Caps, vmid: Vmid) -> Result<u16, SteError> {
@@ -124,9 +155,14 @@ fn encode_stage1(caps: &Caps, stage1: &Stage1Config) -> Result<Ste, SteError> {
         StreamWorld::El1(tag) => (one, Ste2::new().try_with(Ste2::S2VMID, vmid(caps, tag)?)?),
         StreamWorld::El2 => {
             need(caps, Feature::Hyp)?;
+            if matches!(stage1.ats, Ats::Checked(_)) {
+                return Err(SteError::DptWorld);
+            }
             (one.try_with(Ste1::STRW, 2_u8)?, Ste2::new())
         }
+        StreamWorld::El3 => return Err(SteError::World),
     };
+    let two = dpt_match(two, stage1.ats)?;
     Ok(Ste::from_words([zero.into_bits(), one.into_bits(), two.into_bits(), 0, 0, 0, 0, 0]))
 }
 
@@ -193,6 +229,7 @@ fn encode_stage2(caps: &Caps, stage2: &Stage2Config) -> Result<Stage2Words, SteE
         .with(Ste2::S2HAFT, update.table_access_flag)
         .with(Ste2::S2S, stall)
         .with(Ste2::S2R, record);
+    let two = dpt_match(two, stage2.ats)?;
     let three = Ste3::new()
         .try_with_address(Ste3::S2TTB, regime.ttb.get())?
         .with(Ste3::S2SL0_2, sl2)
@@ -202,7 +239,7 @@ fn encode_stage2(caps: &Caps, stage2: &Stage2Config) -> Result<Stage2Words, SteE
 }
 
 /// Everything that makes `S2TG`, `S2PS`, `S2T0SZ`, `S2SL0`, `S2TTB` illegal.
-fn check_regime(caps: &Caps, regime: &Stage2Regime) -> Result<(), SteError> {
+pub(super) fn check_regime(caps: &Caps, regime: &Stage2Regime) -> Result<(), SteError> {
     if !caps.granules.contains(regime.granule) {
         return Err(SteError::Granule(regime.granule));
     }

@@ -84,6 +84,38 @@ pub enum SteError {
     HardwareUpdate,
     /// 52-bit descriptors with 64K pages: `S2DS` is RES0 there.
     DsWith64K,
+    /// An option is asked for that could have no effect: the SMMU's version does not have the field, or the configuration
+    /// ignores it.
+    NoEffect {
+        /// The field.
+        field: &'static str,
+    },
+    /// The SMMU does not walk tables of this endianness.
+    Endianness {
+        /// Big-endian tables were asked for.
+        big: bool,
+    },
+    /// Permission overlays need permission indirection.
+    OverlayWithoutIndirection,
+    /// Permission overlays and hardware bits use the same bits of descriptors.
+    OverlayWithHardwareBits,
+    /// A setting for traffic with and without SubstreamIDs, and a single CD: the one CD would translate all of it.
+    NoSubstreams,
+    /// Checks by the Device Permission Table do not exist in the EL2 world, and in Realm state only with matching VMIDs.
+    DptWorld,
+    /// This Security state, or an SMMU with RME, has no EL3 world.
+    World,
+    /// A Secure stage 2 without tables for Secure IPAs.
+    NoSecureRegime,
+    /// The two regimes of a Secure stage 2 disagree in what both share: output size, walk, updates, descriptor formats.
+    SecureRegime,
+    /// The MECID is wider than the SMMU's.
+    Mecid {
+        /// The MECID.
+        mecid: u16,
+        /// Implemented bits.
+        bits: u8,
+    },
 }
 
 impl fmt::Display for SteError {
@@ -118,6 +150,26 @@ impl fmt::Display for SteError {
             Self::SplitStageAts => f.write_str("split-stage ATS needs stage 1 and stage 2"),
             Self::HardwareUpdate => f.write_str("the SMMU cannot update descriptors in this way"),
             Self::DsWith64K => f.write_str("52-bit descriptors (S2DS) do not exist with 64K pages"),
+            Self::NoEffect { field } => write!(f, "{field} would have no effect here"),
+            Self::Endianness { big } => {
+                write!(f, "this SMMU does not walk {}-endian tables", if *big { "big" } else { "little" })
+            }
+            Self::OverlayWithoutIndirection => {
+                f.write_str("permission overlays (S2POE) need permission indirection (S2PIE)")
+            }
+            Self::OverlayWithHardwareBits => {
+                f.write_str("permission overlays (S2POE) and hardware bits (S2HWU) exclude each other")
+            }
+            Self::NoSubstreams => f.write_str("a single CD has no SubstreamIDs: at least two CDs are needed"),
+            Self::DptWorld => {
+                f.write_str("the EL2 world, and Realm state but for matching VMIDs, have no such DPT checks")
+            }
+            Self::World => f.write_str("there is no EL3 world here"),
+            Self::NoSecureRegime => f.write_str("a Secure stage 2 needs tables for Secure IPAs too"),
+            Self::SecureRegime => {
+                f.write_str("the regimes of Secure and Non-secure IPAs disagree in what they share")
+            }
+            Self::Mecid { mecid, bits } => write!(f, "MECID {mecid:#x} does not fit in {bits} bits"),
         }
     }
 }

@@ -1,16 +1,24 @@
 //! Stream table entries (IHI 0070 5.2): [`Ste`] is the view, [`SteConfig`] the repr.
 
+mod apply;
+mod attributes;
 mod decode;
 mod display;
 mod encode;
 mod error;
 mod guest;
+mod intent;
+mod options;
+mod security;
 mod used;
 pub(crate) mod word;
 
+pub use attributes::{Allocation, AttributeOverrides, Caching, MemoryType, Privilege, ReadKind};
 pub use decode::{SteOddity, SteSummary};
 pub use error::SteError;
 pub use guest::{GuestSte, GuestSteError, GuestTranslation};
+pub use options::{DptMatch, Overlay, PartitionOf, Stage1Options, Stage2Options, SteOptions};
+pub use security::{IncomingSpace, PaSpace, RealmCaps, SecureCaps, SecureStage2, Security, SecurityOptions};
 pub use word::ste_words;
 
 use smmu_regs::addr::PhysAddr;
@@ -116,8 +124,10 @@ pub enum WithoutSubstream {
 pub enum StreamWorld {
     /// Of an operating system at EL1: tagged with ASID and VMID. Use a VMID that no stage-2 entry has.
     El1(Vmid),
-    /// Of EL2, or of EL2-E2H if `CR2.E2H` is set: no VMID. Needs `IDR0.HYP`.
+    /// Of EL2, or of EL2-E2H if `CR2.E2H` is set: no VMID. Needs `IDR0.HYP` (in Secure state `S_IDR1.SEL2`).
     El2,
+    /// Of EL3, of Secure streams only (see [`SteConfig::encode_for`]): neither VMID nor ASID.
+    El3,
 }
 
 /// Stage 2.
@@ -148,13 +158,28 @@ pub enum FaultMode {
 
 /// ATS of a stream (`EATS`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[repr(u8)]
 pub enum Ats {
     /// Refused.
     #[default]
-    Disabled = 0,
+    Disabled,
     /// Translation requests get physical addresses.
-    Full = 1,
+    Full,
     /// Translation requests get intermediate physical addresses, and stage 2 applies to translated traffic.
-    SplitStage = 2,
+    SplitStage,
+    /// As [`Ats::Full`], and translated traffic is checked by the Device Permission Table (3.24). Needs `CR0.ATSCHK`:
+    /// without it ATS is refused.
+    Checked(DptMatch),
+}
+
+impl Ats {
+    /// The code of `EATS`.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Disabled => 0,
+            Self::Full => 1,
+            Self::SplitStage => 2,
+            Self::Checked(_) => 3,
+        }
+    }
 }

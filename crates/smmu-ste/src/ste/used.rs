@@ -1,12 +1,12 @@
 //! Which bits of an STE the SMMU acts on, or checks, in the STE's own configuration (IHI 0070 5.2, 13.5): the basis of
 //! hitless updates. Everything else is IGNORED or RES0 there.
 //!
-//! Non-secure streams only. Not counted: `CONT`, `SW_RESERVED` and the IMPLEMENTATION DEFINED bits, which these crates
+//! Not counted: `CONT`, `SW_RESERVED` and the IMPLEMENTATION DEFINED bits, which these crates
 //! write 0 and which no rule of the architecture attaches an effect to, apart from hints.
 
-use super::Ste;
 use super::encode::config;
-use super::word::{Ste0, Ste1, Ste2, Ste3, Ste4, Ste5, Ste7};
+use super::word::{Ste0, Ste1, Ste2, Ste3, Ste4, Ste5, Ste6, Ste7};
+use super::{Security, Ste};
 use crate::table::TableError;
 use smmu_regs::caps::{Caps, Feature};
 use smmu_regs::vmsa::HardwareUpdate;
@@ -24,10 +24,20 @@ impl Mask {
 }
 
 impl Ste {
-    /// The bits that matter in this STE on an SMMU with these capabilities.
+    /// The bits that matter in this STE of a Non-secure stream table, on an SMMU with these capabilities.
     #[must_use]
     pub fn used_bits(&self, caps: &Caps) -> [u64; 8] {
-        let [zero, one, two, ..] = self.words();
+        self.used(caps, None)
+    }
+
+    /// The bits that matter in this STE of a Secure or Realm stream table; `caps` are those of the Non-secure state.
+    #[must_use]
+    pub fn used_bits_for(&self, caps: &Caps, security: &Security) -> [u64; 8] {
+        self.used(caps, Some(security))
+    }
+
+    fn used(&self, caps: &Caps, security: Option<&Security>) -> [u64; 8] {
+        let [zero, one, two, three, four, _, six, _] = self.words();
         let (zero, one) = (Ste0::from_bits(zero), Ste1::from_bits(one));
         let two = Ste2::from_bits(two);
         let has = |feature| caps.has(feature);
@@ -46,8 +56,14 @@ impl Ste {
         let types = has(Feature::AttrTypesOverride);
         let permissions = has(Feature::AttrPermsOverride);
         let mpam = has(Feature::Mpam);
-        let eats = has(Feature::Ats) && (s1 || s2);
-        let strw = config == config::STAGE1 && has(Feature::Stage1) && has(Feature::Hyp);
+        let (ats, dpt) = match security {
+            None => (has(Feature::Ats), has(Feature::Dpt)),
+            Some(Security::Secure(_)) => (false, false),
+            Some(Security::Realm(realm)) => (realm.ats, realm.dpt),
+        };
+        let eats = ats && (s1 || s2);
+        let strw =
+            config == config::STAGE1 && has(Feature::Stage1) && (security.is_some() || has(Feature::Hyp));
         let el1 = (s1 || s2) && !(strw && one.strw() != 0);
         let v64 = s2 && two.s2aa64();
         let v128 = s2 && !two.s2aa64() && has(Feature::D128);
@@ -77,7 +93,13 @@ impl Ste {
         mask.add::<1>(pass && types && one.mtcfg(), Ste1::MEMATTR.mask());
         mask.add::<1>(incoming && types, Ste1::SHCFG.mask());
         mask.add::<1>(pass && permissions, Ste1::PRIVCFG.mask() | Ste1::INSTCFG.mask());
-        mask.add::<2>(el1 && has(Feature::Stage2), Ste2::S2VMID.mask());
+        let tagged = match security {
+            None => has(Feature::Stage2),
+            // Of stage 1 alone they have VMID 0.
+            Some(Security::Secure(secure)) => secure.stage2 && s2,
+            Some(Security::Realm(_)) => true,
+        };
+        mask.add::<2>(el1 && tagged, Ste2::S2VMID.mask());
         mask.add::<4>(pass && mpam, Ste4::PARTID.mask());
         mask.add::<5>(pass && mpam, Ste5::PMG.mask());
 
@@ -106,21 +128,51 @@ impl Ste {
         mask.add::<2>(config == config::NESTED, Ste2::S2PTW.mask());
         mask.add::<2>(s2 && !two.s2s(), Ste2::S2R.mask());
         // SMMUv3.0 may check S2S although stage 2 is off (5.2 EATS).
-        let old_check =
-            !not_first_version && has(Feature::Ats) && config == config::STAGE1 && one.eats() == 1;
+        let old_check = !not_first_version && ats && config == config::STAGE1 && one.eats() == 1;
         mask.add::<2>(old_check, Ste2::S2S.mask());
         mask.add::<2>(s2 && caps.httu == HardwareUpdate::TableAccessFlag, Ste2::S2HAFT.mask());
         mask.add::<2>(s2 && has(Feature::S2PermissionIndirection) && !v128, Ste2::S2PIE.mask());
         mask.add::<2>(s2 && has(Feature::S2PermissionOverlay), Ste2::S2POE.mask());
-        mask.add::<2>(eats && has(Feature::Dpt) && one.eats() == 3, Ste2::DPT_VMATCH.mask());
+        mask.add::<2>(eats && dpt && one.eats() == 3, Ste2::DPT_VMATCH.mask());
         mask.add::<3>(s2, Ste3::S2TTB.mask());
         mask.add::<3>(v64 && has(Feature::Ds), Ste3::S2SL0_2.mask());
-        mask.add::<3>(v64 && has(Feature::Ds) && two.s2tg() != 1, Ste3::S2DS.mask());
+        let sec_s2 = s2 && matches!(security, Some(Security::Secure(secure)) if secure.stage2);
+        let four = Ste4::from_bits(four);
+        let small = two.s2tg() != 1 && !(sec_s2 && four.s_s2tg() == 1);
+        mask.add::<3>(v64 && has(Feature::Ds) && small, Ste3::S2DS.mask());
         mask.add::<3>(v128, Ste3::S2SKL.mask());
         let hardening = s2 && has(Feature::TranslationHardening);
         mask.add::<5>(hardening && !v128, Ste5::ASSUREDONLY.mask());
         mask.add::<5>(hardening, Ste5::TL0.mask() | Ste5::TL1.mask());
         mask.add::<5>(config == config::NESTED && mpam && one.s1mpam(), Ste5::VMSPTR.mask());
+
+        // Secure stage 2.
+        let (three, six) = (Ste3::from_bits(three), Ste6::from_bits(six));
+        let inside = !three.s2nsw() && !six.s2sw() && !six.s2sa();
+        mask.add::<3>(sec_s2, Ste3::S2NSW.mask());
+        mask.add::<3>(sec_s2 && inside, Ste3::S2NSA.mask());
+        mask.add::<4>(sec_s2, Ste4::S_S2T0SZ.mask() | Ste4::S_S2TG.mask());
+        mask.add::<4>(sec_s2 && !v128, Ste4::S_S2SL0.mask());
+        mask.add::<6>(sec_s2, Ste6::S2SW.mask() | Ste6::S_S2TTB.mask());
+        mask.add::<6>(sec_s2 && !six.s2sw(), Ste6::S2SA.mask());
+        mask.add::<6>(sec_s2 && v64 && has(Feature::Ds), Ste6::S_S2SL0_2.mask());
+        mask.add::<6>(sec_s2 && v128, Ste6::S_S2SKL.mask());
+
+        // What only other Security states have.
+        match security {
+            None => {}
+            Some(Security::Secure(secure)) => {
+                mask.add::<1>(incoming && permissions, Ste1::NSCFG.mask());
+                mask.add::<5>(pass && secure.nonsecure_partitions, Ste5::MPAM_NS.mask());
+            }
+            Some(Security::Realm(realm)) => {
+                let bypasses = config == config::BYPASS || config == config::STAGE1 && skips;
+                let counts = bypasses || realm.checks_incoming || eats && one.eats() == 1;
+                mask.add::<1>(pass && counts, Ste1::NSCFG.mask());
+                mask.add::<5>(pass && realm.nonsecure_partitions, Ste5::MPAM_NS.mask());
+                mask.add::<4>(pass && realm.mecid_bits != 0, Ste4::MECID.mask());
+            }
+        }
         mask.add::<7>(s2 && has(Feature::S2PermissionOverlay) && two.s2poe() && !v32, Ste7::S2POI.mask());
         mask.0
     }

@@ -4,9 +4,11 @@ use crate::cd::CdError;
 use crate::ste::SteError;
 use core::fmt;
 use smmu_cmds::{CommandError, QueueError};
+use smmu_regs::addr::AddressSize;
 use smmu_regs::layout::FieldError;
 use smmu_regs::platform::{AllocationError, MemoryError};
-use smmu_regs::{InstanceId, StreamId, SubstreamId};
+use smmu_regs::receipt::Ticket;
+use smmu_regs::{InstanceId, PhysAddr, StreamId, SubstreamId};
 
 /// A table operation that failed. Nothing is half-done unless the variant says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +53,8 @@ pub enum TableError {
     /// The queue failed, before or between the steps of a change: the entry may hold any of the plan's states, and caches
     /// too. The next change of this table first drops everything that is cached.
     Queue(QueueError),
-    /// The queue is of another SMMU than the one that this table was used with first.
+    /// The queue is of another SMMU than the one that this table was used with first; or, of a shared CD table, the SMMU
+    /// `table` uses it and is not among those that are to be told.
     Instance {
         /// The SMMU whose table it is.
         table: InstanceId,
@@ -72,6 +75,41 @@ pub enum TableError {
         from: u8,
         /// The code asked for.
         to: u8,
+    },
+    /// The SMMU has no two-level CD tables.
+    TwoLevelCds,
+    /// A single CD cannot be behind a level-1 descriptor: the SMMU would take the descriptor for the CD.
+    SingleCd,
+    /// A table is not aligned to its size.
+    Misaligned {
+        /// The table.
+        address: PhysAddr,
+        /// The alignment it needs, in bytes.
+        align: u64,
+    },
+    /// A table lies beyond the output address size.
+    TooHigh {
+        /// The table.
+        address: PhysAddr,
+        /// The size.
+        size: AddressSize,
+    },
+    /// Some entry of a table that was to be given up still does something.
+    InUse {
+        /// The index of the first such entry in the table.
+        index: u64,
+    },
+    /// A command was lost while others went on: what it was to drop may still be cached, and the memory leaks.
+    Lost(Ticket),
+    /// The same SMMU is named twice among the users of a CD table.
+    UserTwice {
+        /// The SMMU.
+        instance: InstanceId,
+    },
+    /// More SMMUs share a CD table than can be waited for.
+    TooManyUsers {
+        /// How many.
+        count: usize,
     },
     /// A CD table that no stream uses needs no invalidation: use [`CdTable::set_before_use`](super::CdTable::set_before_use).
     NoStream,
@@ -106,6 +144,16 @@ impl fmt::Display for TableError {
             Self::AtsTransition { from, to } => {
                 write!(f, "EATS cannot go from {from} to {to} at once: stop ATS first")
             }
+            Self::TwoLevelCds => f.write_str("this SMMU has no two-level CD tables"),
+            Self::SingleCd => f.write_str("a single CD cannot be in a two-level table"),
+            Self::Misaligned { address, align } => {
+                write!(f, "table at {address} is not aligned to its {align:#x} bytes")
+            }
+            Self::TooHigh { address, size } => write!(f, "table at {address} lies beyond {size}"),
+            Self::InUse { index } => write!(f, "entry {index} of the table is still in use"),
+            Self::Lost(ticket) => write!(f, "{ticket}: one of them was lost"),
+            Self::UserTwice { instance } => write!(f, "SMMU {instance} is named twice"),
+            Self::TooManyUsers { count } => write!(f, "{count} SMMUs are too many for one CD table"),
             Self::NoStream => f.write_str("no stream is named that uses the CD table"),
         }
     }

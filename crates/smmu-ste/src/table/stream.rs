@@ -1,102 +1,23 @@
 //! Stream tables, linear and two-level (IHI 0070 3.3.1, 5.1, 6.3.24, 6.3.25).
 
 use super::TableError;
-use super::word::L1Std;
+use super::stream_shape::{STE_BYTES, StreamTableShape};
+use super::users::StreamSet;
+use super::word::Level1Stream;
 use super::write::{Caches, Entry, Progress, Updated};
 use crate::ste::word::Ste0;
 use crate::ste::{Ste, SteConfig};
 use crate::update::{UpdatePlan, UsedBits};
 use core::time::Duration;
 use smmu_cmds::{Command, CommandQueue};
-use smmu_regs::addr::PhysAddr;
-use smmu_regs::layout::Layout;
+use smmu_regs::addr::{AddressSize, PhysAddr};
 use smmu_regs::platform::{Clock, Memory, Mmio, Pages};
+use smmu_regs::receipt::{Detached, Receipt};
 use smmu_regs::registers::{StrtabBase, StrtabBaseCfg};
 use smmu_regs::{Caps, Feature, StreamId};
 
-/// Bytes of an STE.
-const STE_BYTES: u64 = 64;
 /// `V` of an STE.
 const VALID: u64 = Ste0::V.mask();
-
-/// How a stream table is laid out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum StreamTableShape {
-    /// One array of STEs.
-    Linear {
-        /// log2 of the StreamIDs covered.
-        log2: u8,
-    },
-    /// An array of level-1 descriptors, each of which may point to an array of 2^`split` STEs.
-    TwoLevel {
-        /// log2 of the StreamIDs covered.
-        log2: u8,
-        /// log2 of the STEs of a level-2 table: 6, 8 or 10.
-        split: u8,
-    },
-}
-
-impl StreamTableShape {
-    /// The largest linear table made by choice: 2^8 STEs, 16 KiB.
-    const LINEAR_BY_CHOICE: u8 = 8;
-    /// The largest linear table at all: 2^17 STEs, 8 MiB.
-    const LINEAR_MAX: u8 = 17;
-
-    /// The shape for `bits` of StreamIDs: linear where that is small or all the SMMU can do, else two-level with the
-    /// smallest level-1 table that keeps a level-2 table within 16 KiB (or 64 KiB above 26 bits).
-    ///
-    /// # Errors
-    /// More bits than the SMMU has, or a linear table would be larger than 8 MiB.
-    pub fn choose(caps: &Caps, bits: u8) -> Result<Self, TableError> {
-        if bits > caps.stream_id_bits {
-            return Err(TableError::Size { log2: bits, max: caps.stream_id_bits });
-        }
-        let two_level = caps.has(Feature::TwoLevelStreamTable);
-        if bits <= Self::LINEAR_BY_CHOICE || !two_level && bits <= Self::LINEAR_MAX {
-            return Ok(Self::Linear { log2: bits });
-        }
-        if !two_level {
-            return Err(TableError::Size { log2: bits, max: Self::LINEAR_MAX });
-        }
-        let split = if bits > 26 { 10 } else { 8 };
-        Ok(Self::TwoLevel { log2: bits, split })
-    }
-
-    /// log2 of the StreamIDs covered.
-    #[must_use]
-    pub const fn log2(self) -> u8 {
-        match self {
-            Self::Linear { log2 } | Self::TwoLevel { log2, .. } => log2,
-        }
-    }
-
-    /// Bytes of the table that the base register points to; saturates where no table could be.
-    #[must_use]
-    pub const fn top_bytes(self) -> u64 {
-        let (entry, log2) = match self {
-            Self::Linear { log2 } => (STE_BYTES, log2),
-            Self::TwoLevel { log2, split } => (8, log2.saturating_sub(split)),
-        };
-        if log2 > 32 { u64::MAX } else { entry << log2 }
-    }
-
-    /// Whether an SMMU with these capabilities takes such a table.
-    fn check(self, caps: &Caps) -> Result<(), TableError> {
-        let (log2, linear) = match self {
-            Self::Linear { log2 } => (log2, true),
-            Self::TwoLevel { log2, .. } => (log2, false),
-        };
-        let max = if linear { caps.stream_id_bits.min(Self::LINEAR_MAX) } else { caps.stream_id_bits };
-        if log2 > max {
-            return Err(TableError::Size { log2, max });
-        }
-        match self {
-            Self::TwoLevel { .. } if !caps.has(Feature::TwoLevelStreamTable) => Err(TableError::TwoLevel),
-            Self::TwoLevel { split, .. } if !matches!(split, 6 | 8 | 10) => Err(TableError::Split { split }),
-            _ => Ok(()),
-        }
-    }
-}
 
 /// A stream table. Entries of streams that nobody set abort.
 #[derive(Debug)]
@@ -143,14 +64,7 @@ impl StreamTable {
         let base = StrtabBase::new()
             .try_with_address(StrtabBase::ADDR, self.top.base().get())?
             .with(StrtabBase::RA, self.caps.has(Feature::Coherent));
-        let shape = StrtabBaseCfg::new().try_with(StrtabBaseCfg::LOG2SIZE, self.shape.log2())?;
-        let shape = match self.shape {
-            StreamTableShape::Linear { .. } => shape,
-            StreamTableShape::TwoLevel { split, .. } => {
-                shape.try_with(StrtabBaseCfg::SPLIT, split)?.try_with(StrtabBaseCfg::FMT, 1_u8)?
-            }
-        };
-        Ok((base, shape))
+        Ok((base, self.shape.register()?))
     }
 
     fn check(&self, stream: StreamId) -> Result<(), TableError> {
@@ -160,33 +74,13 @@ impl StreamTable {
 
     /// Address of the level-1 descriptor of `stream`, which is in range.
     fn level1(&self, stream: StreamId, split: u8) -> PhysAddr {
-        let offset = (u64::from(stream) >> split).wrapping_mul(8);
-        PhysAddr::new(self.top.base().get().wrapping_add(offset))
+        level1(self.top.base(), stream, split)
     }
 
     /// Address of the STE of `stream`; `None` if its level-2 table is not there.
     fn find<M: Memory>(&self, memory: &M, stream: StreamId) -> Result<Option<PhysAddr>, TableError> {
         self.check(stream)?;
-        let (base, index) = match self.shape {
-            StreamTableShape::Linear { .. } => (self.top.base().get(), u64::from(stream)),
-            StreamTableShape::TwoLevel { split, .. } => {
-                let descriptor = self.read_level1(memory, stream, split)?;
-                if descriptor.span() == 0 {
-                    return Ok(None);
-                }
-                if descriptor.span() != split.saturating_add(1) {
-                    return Err(TableError::Level1 { descriptor: descriptor.into_bits() });
-                }
-                let index = u64::from(stream) & (1_u64.wrapping_shl(u32::from(split))).wrapping_sub(1);
-                (descriptor.address(L1Std::L2PTR), index)
-            }
-        };
-        Ok(Some(PhysAddr::new(base.wrapping_add(index.wrapping_mul(STE_BYTES)))))
-    }
-
-    fn read_level1<M: Memory>(&self, memory: &M, stream: StreamId, split: u8) -> Result<L1Std, TableError> {
-        let words = memory.words(self.level1(stream, split), 1)?;
-        Ok(L1Std::from_word(words.first().map_or(0, |word| word.load())))
+        find(memory, self.shape, self.top.base(), stream)
     }
 
     /// A copy of the STE of `stream`; `None` if its level-2 table is not there, so that its transactions abort with
@@ -223,7 +117,7 @@ impl StreamTable {
         self.caches.guard(p, queue, timeout, |queue, _| {
             let descriptor = new_level2(p, &caps, split)?;
             if let Some(word) = p.words(at, 1)?.first() {
-                word.store(descriptor.into_bits());
+                word.store(descriptor);
             }
             p.clean(at, 1);
             queue.push(p, &command, timeout)?;
@@ -257,6 +151,108 @@ impl StreamTable {
         let command = Command::CfgiSte { stream, leaf: true };
         self.caches.guard(p, queue, timeout, |queue, made_up| {
             entry.carry_out(p, queue, plan, &[command], (made_up, timeout), observe)
+        })
+    }
+
+    /// As [`StreamTable::set`], for all streams of a device: those whose entries hold the same go together, with one
+    /// `CMD_SYNC` for each step, and a stream that is named twice is changed once. Gives the last receipt, if anything had to
+    /// be done.
+    ///
+    /// # Errors
+    /// As [`StreamTable::set`]. Everything that can be refused is refused before anything is stored; after a failed
+    /// invalidation some streams may have changed and others not, and calling it again brings all of them to `target`.
+    pub fn set_all<P: Mmio + Memory + Clock>(
+        &mut self,
+        p: &P,
+        queue: &mut CommandQueue,
+        streams: StreamSet<'_>,
+        target: &Ste,
+        timeout: Duration,
+        mut observe: impl FnMut(Progress<'_>),
+    ) -> Result<Option<Receipt>, TableError> {
+        let (shape, top) = (self.shape, self.top.base());
+        let entry_of = |stream| -> Result<Entry, TableError> {
+            let bits = shape.log2();
+            Entry::read(p, find(p, shape, top, stream)?.ok_or(TableError::Stream { stream, bits })?)
+        };
+        for stream in streams.iter() {
+            self.check(stream)?;
+            Ste::from_words(entry_of(stream)?.words).check_ats_transition(target)?;
+            Command::CfgiSte { stream, leaf: true }.encode(queue.caps())?;
+        }
+        let mut receipt = None;
+        // Memory tells which are done. Each round brings at least one of them to its target.
+        for leader in streams.iter() {
+            let mut state = entry_of(leader)?.words;
+            let plan = self.plan(&Ste::from_words(state), target, p.atomicity());
+            self.caches.guard(p, queue, timeout, |queue, made_up| {
+                receipt = made_up.or(receipt);
+                if !plan.is_empty() {
+                    observe(Progress::Planned(&plan));
+                }
+                for step in plan.steps() {
+                    // Those that are where the leader is. One that happens to hold what the leader does between two steps
+                    // joins it: the steps that are left are right for it too.
+                    for stream in streams.iter() {
+                        let entry = entry_of(stream)?;
+                        if entry.words == state {
+                            step.apply(p, entry.at, p.words(entry.at, Ste::WORDS)?);
+                            queue.push(p, &Command::CfgiSte { stream, leaf: true }, timeout)?;
+                        }
+                    }
+                    observe(Progress::Stored(step));
+                    receipt = Some(queue.sync(p, timeout)?);
+                    let command = Command::CfgiSte { stream: leader, leaf: true };
+                    observe(Progress::Synchronized(step, &command));
+                    state = step.words;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(receipt)
+    }
+
+    /// Gives up the level-2 table that `stream` is in, once all its STEs abort: takes its level-1 descriptor away, has every
+    /// cached copy dropped, and gives the memory back against the receipt for that. `false` if there is no such table.
+    /// Transactions of its streams then abort with C_BAD_STREAMID, no longer silently.
+    ///
+    /// # Errors
+    /// An STE does something else than abort, or an invalidation failed: then the memory leaks.
+    pub fn release_level2<P: Mmio + Memory + Clock>(
+        &mut self,
+        p: &P,
+        queue: &mut CommandQueue,
+        stream: StreamId,
+        timeout: Duration,
+    ) -> Result<bool, TableError> {
+        let (StreamTableShape::TwoLevel { split, .. }, Some(at)) = (self.shape, self.find(p, stream)?) else {
+            return Ok(false);
+        };
+        let bytes = STE_BYTES.wrapping_shl(u32::from(split));
+        // Aligned to its size.
+        let base = PhysAddr::new(at.get() & !bytes.wrapping_sub(1));
+        let abort = SteConfig::Abort.encode(&self.caps)?.words();
+        for (index, ste) in (0..).zip(p.words(base, word_count(bytes))?.chunks_exact(Ste::WORDS)) {
+            if ste.iter().map(|word| word.load()).ne(abort) {
+                return Err(TableError::InUse { index });
+            }
+        }
+        let descriptor = self.level1(stream, split);
+        self.caches.guard(p, queue, timeout, |queue, _| {
+            let first = queue.accepted();
+            if let Some(word) = p.words(descriptor, 1)?.first() {
+                word.store(0);
+            }
+            p.clean(descriptor, 1);
+            p.publish();
+            let detached = Detached::new(Pages::from_raw(base, bytes));
+            queue.push(p, &Command::CfgiSteRange { stream, range_log2: split }, timeout)?;
+            let receipt = queue.sync(p, timeout)?;
+            let quarantine = detached.after_one(queue.ticket_since(first));
+            let pages =
+                quarantine.open(&[receipt]).map_err(|_| TableError::Lost(queue.ticket_since(first)))?;
+            p.free(pages);
+            Ok(true)
         })
     }
 
@@ -295,6 +291,37 @@ impl StreamTable {
     }
 }
 
+/// Address of the level-1 descriptor of a stream.
+fn level1(top: PhysAddr, stream: StreamId, split: u8) -> PhysAddr {
+    PhysAddr::new(top.get().wrapping_add((u64::from(stream) >> split).wrapping_mul(8)))
+}
+
+/// Address of the STE of a stream that is in range.
+fn find<M: Memory>(
+    memory: &M,
+    shape: StreamTableShape,
+    top: PhysAddr,
+    stream: StreamId,
+) -> Result<Option<PhysAddr>, TableError> {
+    let (base, index) = match (shape, shape.index(stream)) {
+        (StreamTableShape::TwoLevel { split, .. }, (_, Some(index))) => {
+            let descriptor =
+                memory.words(level1(top, stream, split), 1)?.first().map_or(0, |word| word.load());
+            let decoded = Level1Stream::decode(descriptor, split);
+            match decoded {
+                _ if decoded.encode(split, AddressSize::Bits56) != Ok(descriptor) => {
+                    return Err(TableError::Level1 { descriptor });
+                }
+                Level1Stream::Absent => return Ok(None),
+                Level1Stream::Table { base, log2 } if log2 == split => (base, index),
+                Level1Stream::Table { .. } => return Err(TableError::Level1 { descriptor }),
+            }
+        }
+        (_, (index, _)) => (top, index),
+    };
+    Ok(Some(PhysAddr::new(base.get().wrapping_add(index.wrapping_mul(STE_BYTES)))))
+}
+
 fn word_count(bytes: u64) -> usize {
     usize::try_from(bytes / 8).unwrap_or(usize::MAX)
 }
@@ -313,14 +340,12 @@ fn fill_with_abort<M: Memory>(memory: &M, caps: &Caps, base: PhysAddr, bytes: u6
 }
 
 /// A level-2 table full of aborting STEs, visible to the SMMU, and the descriptor that will own it.
-fn new_level2<M: Memory>(memory: &M, caps: &Caps, split: u8) -> Result<L1Std, TableError> {
+fn new_level2<M: Memory>(memory: &M, caps: &Caps, split: u8) -> Result<u64, TableError> {
     let bytes = STE_BYTES.wrapping_shl(u32::from(split));
     let pages = memory.allocate(bytes, bytes)?;
     let base = pages.base();
-    let descriptor = fill_with_abort(memory, caps, base, bytes).and_then(|()| {
-        let descriptor = L1Std::new().try_with(L1Std::SPAN, split.saturating_add(1))?;
-        Ok(descriptor.try_with_address(L1Std::L2PTR, base.get())?)
-    });
+    let descriptor = fill_with_abort(memory, caps, base, bytes)
+        .and_then(|()| Level1Stream::Table { base, log2: split }.encode(split, caps.oas));
     match descriptor {
         // From here on the descriptor is the record of who owns the pages.
         Ok(_) => drop_without_freeing(pages),

@@ -3,9 +3,11 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod conditions;
 mod geometry;
 mod golden;
 mod guest;
+mod options;
 mod refusals;
 mod round_trips;
 mod setup;

@@ -24,6 +24,7 @@ mod reset;
 mod smmu;
 mod stage2;
 mod ste;
+mod tables;
 mod tlbi_range;
 
 pub use error::{EvalError, Problem};
@@ -63,6 +64,7 @@ const KINDS: &[(&str, Evaluator)] = &[
     ("idr_probe", idr_probe::answer),
     ("nested", nested::answer),
     ("invs", invs::answer),
+    ("tables", tables::answer),
     ("pgtable_cfg", pgtable::cfg),
     ("pgtable_prot", pgtable::prot),
     ("pgtable_pack", pgtable::pack),

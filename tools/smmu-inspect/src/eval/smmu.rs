@@ -66,6 +66,24 @@ impl Smmu {
         Ok(Self(IdRegisters { idr1, ..self.0 }))
     }
 
+    /// With StreamIDs of so many bits.
+    pub(super) fn stream_bits(self, bits: u8) -> Result<Self, Stop> {
+        let idr1 = self.0.idr1.try_with(Idr1::SIDSIZE, bits)?;
+        Ok(Self(IdRegisters { idr1, ..self.0 }))
+    }
+
+    /// With two-level stream tables, or without.
+    pub(super) fn two_level_streams(self, there: bool) -> Self {
+        let code = u8::from(there);
+        let idr0 = self.0.idr0.try_with(Idr0::ST_LEVEL, code).unwrap_or(self.0.idr0);
+        Self(IdRegisters { idr0, ..self.0 })
+    }
+
+    /// With two-level CD tables, or without.
+    pub(super) fn two_level_cds(self, there: bool) -> Self {
+        Self(IdRegisters { idr0: self.0.idr0.with(Idr0::CD2L, there), ..self.0 })
+    }
+
     /// What it can do.
     pub(super) fn caps(self) -> Result<Caps, Stop> {
         Ok(Caps::probe(&self.0, &Hints::default())?)

@@ -74,6 +74,23 @@ pub(crate) fn broken_rule(kind: &str, record: &Value) -> Rule {
         "nested" if record["kind"] == "vste" && translates_or_bypasses(&record["in"]["vste"]) => {
             stage2(&record["in"]["s2"])
         }
+        "tables" => match record["kind"].as_str().unwrap() {
+            "l1_stream_desc" => first(&[
+                (
+                    input.of("leaf_addr") & 0x3fff != 0,
+                    "a table of 256 STEs is aligned to its size (5.1 L2Ptr)",
+                ),
+                (input.wide("leaf_addr", 52), "addresses end at bit 51 (OAS)"),
+            ]),
+            "l1_cd_desc" => first(&[
+                (
+                    input.of("leaf_addr") & 0xfff != 0,
+                    "a leaf of CDs is aligned to 4 KiB at least (5.3 L2Ptr)",
+                ),
+                (input.wide("leaf_addr", 52), "addresses end at bit 51 (OAS)"),
+            ]),
+            _ => None,
+        },
         kind if kind.starts_with("pgtable_") => super::pgtable::broken_rule(kind, record),
         "cd" => match record["maker"].as_str().unwrap() {
             "s1" => stage1(&input, &Input(&record["in"]["tcr"])),
