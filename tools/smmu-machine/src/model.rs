@@ -195,21 +195,27 @@ fn copy(from: &GuestRam, to: &GuestRam, address: PhysAddr, words: usize) {
     }
 }
 
+/// The model has pages 0 and 1; the optional pages read as zero and ignore writes.
 impl Mmio for ModelMachine {
     fn read32(&self, at: RegisterOffset) -> u32 {
-        (self.model().read(at.from_base(), Width::W32) & u64::from(u32::MAX)) as u32
+        let value = at.fixed().map_or(0, |offset| self.model().read(offset, Width::W32));
+        (value & u64::from(u32::MAX)) as u32
     }
 
     fn write32(&self, at: RegisterOffset, value: u32) {
-        self.model().write(at.from_base(), Width::W32, u64::from(value));
+        if let Some(offset) = at.fixed() {
+            self.model().write(offset, Width::W32, u64::from(value));
+        }
     }
 
     fn read64(&self, at: RegisterOffset) -> u64 {
-        self.model().read(at.from_base(), Width::W64)
+        at.fixed().map_or(0, |offset| self.model().read(offset, Width::W64))
     }
 
     fn write64(&self, at: RegisterOffset, value: u64) {
-        self.model().write(at.from_base(), Width::W64, value);
+        if let Some(offset) = at.fixed() {
+            self.model().write(offset, Width::W64, value);
+        }
     }
 }
 

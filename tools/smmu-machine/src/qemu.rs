@@ -50,21 +50,27 @@ impl QemuMachine {
     }
 }
 
+/// QEMU's SMMU has pages 0 and 1; the optional pages read as zero and ignore writes.
 impl Mmio for QemuMachine {
     fn read32(&self, at: RegisterOffset) -> u32 {
-        (self.qemu.smmu_read(at.from_base(), Width::W32) & u64::from(u32::MAX)) as u32
+        let value = at.fixed().map_or(0, |offset| self.qemu.smmu_read(offset, Width::W32));
+        (value & u64::from(u32::MAX)) as u32
     }
 
     fn write32(&self, at: RegisterOffset, value: u32) {
-        self.qemu.smmu_write(at.from_base(), Width::W32, u64::from(value));
+        if let Some(offset) = at.fixed() {
+            self.qemu.smmu_write(offset, Width::W32, u64::from(value));
+        }
     }
 
     fn read64(&self, at: RegisterOffset) -> u64 {
-        self.qemu.smmu_read(at.from_base(), Width::W64)
+        at.fixed().map_or(0, |offset| self.qemu.smmu_read(offset, Width::W64))
     }
 
     fn write64(&self, at: RegisterOffset, value: u64) {
-        self.qemu.smmu_write(at.from_base(), Width::W64, value);
+        if let Some(offset) = at.fixed() {
+            self.qemu.smmu_write(offset, Width::W64, value);
+        }
     }
 }
 
