@@ -9,6 +9,11 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+#[cfg(feature = "alloc")]
+extern crate alloc;
+
+#[cfg(feature = "kernel")]
+mod atomic;
 pub mod command;
 pub mod event;
 pub mod guest;
@@ -17,4 +22,6 @@ pub mod queue;
 pub use command::{Command, CommandError, RawCommand};
 pub use event::{Event, RawEvent};
 pub use guest::VirtualSmmu;
+#[cfg(feature = "kernel")]
+pub use queue::SharedQueue;
 pub use queue::{CommandQueue, EventQueue, QueueError};
