@@ -63,6 +63,9 @@ pub enum QueueError {
         /// The command.
         command: RawCommand,
     },
+    /// The list has run, but its owner looked so late that the SMMU has since refused a command of a later lap in one of
+    /// the same entries, and whether it refused one of this list is no longer known: send the list anew.
+    InDoubt,
     /// A list does not fit the queue with its `CMD_SYNC`, or has no command.
     List {
         /// Commands in the list.
@@ -193,6 +196,7 @@ impl fmt::Display for QueueError {
             Self::Refused { failure, index, command } => {
                 write!(f, "the SMMU refused command {index} of the list with {failure}: {command}")
             }
+            Self::InDoubt => f.write_str("whether a command of the list was refused is no longer known"),
             Self::List { commands, most } => {
                 write!(f, "a list of {commands} commands is not possible in this queue (1 to {most})")
             }

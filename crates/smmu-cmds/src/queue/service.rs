@@ -40,11 +40,23 @@ const fn loss(at: u64, failure: CommandFailure) -> u64 {
     at.wrapping_add(1) << 8 | failure.code() as u64
 }
 
-/// Whether a word beside the entry at `at` says that the command there was lost.
-///
-/// A word of a later lap has overwritten what there may have been: then it is taken for lost.
-fn lost(word: u64, at: u64) -> Option<CommandFailure> {
-    (word >> 8 > at).then(|| CommandFailure::from((word & 0xff) as u8))
+/// What a word says of the command at `at`, beside whose entry it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lost {
+    /// It was not lost.
+    No,
+    /// It was, for this reason.
+    Yes(CommandFailure),
+    /// A command of a later lap was lost in the same entry, which wiped out what there may have been.
+    Unknown,
+}
+
+fn lost(word: u64, at: u64) -> Lost {
+    match (word >> 8).checked_sub(1) {
+        Some(of) if of == at => Lost::Yes(CommandFailure::from((word & 0xff) as u8)),
+        Some(of) if of > at => Lost::Unknown,
+        _ => Lost::No,
+    }
 }
 
 /// The error for the owner of `list`, whose `entry` failed; `None` if that does not concern it.
@@ -148,7 +160,11 @@ impl<I: Interface> SharedQueue<I> {
         let (mut at, mut found) = (first, None);
         self.layout.for_each(list, true, |entry| {
             if found.is_none() {
-                found = lost(self.lost.load(at), at).and_then(|failure| refusal(list, entry, failure, sync));
+                found = match lost(self.lost.load(at), at) {
+                    Lost::No => None,
+                    Lost::Yes(failure) => refusal(list, entry, failure, sync),
+                    Lost::Unknown => Some(QueueError::InDoubt),
+                };
             }
             at = at.saturating_add(1);
         });
@@ -196,11 +212,11 @@ mod tests {
     fn a_loss_is_that_of_its_command_or_of_a_later_lap() {
         for failure in [CommandFailure::Illegal, CommandFailure::AtcTimeout, CommandFailure::Unknown(0x7f)] {
             for at in [0, 1, 7, 1 << 40] {
-                assert_eq!(lost(loss(at, failure), at), Some(failure));
-                assert_eq!(lost(loss(at, failure), at + 8), None);
-                assert!(at < 8 || lost(loss(at, failure), at - 8).is_some());
+                assert_eq!(lost(loss(at, failure), at), Lost::Yes(failure));
+                assert_eq!(lost(loss(at, failure), at + 8), Lost::No);
+                assert!(at < 8 || lost(loss(at, failure), at - 8) == Lost::Unknown);
             }
         }
-        assert_eq!(lost(0, 0), None);
+        assert_eq!(lost(0, 0), Lost::No);
     }
 }

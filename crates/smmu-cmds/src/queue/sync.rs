@@ -18,7 +18,7 @@ impl<I: Interface> SharedQueue<I> {
     /// Waits until the SMMU has completed the list. If it stopped, at whosever command, the queue is repaired.
     ///
     /// # Errors
-    /// [`QueueError::Refused`]: the list must be sent anew. [`QueueError::Timeout`]: it may still complete; wait again, or
+    /// [`QueueError::Refused`] and [`QueueError::InDoubt`]: the list must be sent anew. [`QueueError::Timeout`]: it may still complete; wait again, or
     /// submit an empty list, whose receipt covers this one's ticket too.
     pub fn wait<P: SharedPlatform>(
         &self,
