@@ -29,7 +29,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The kinds that are compared.
-const KINDS: [&str; 18] = [
+const KINDS: [&str; 20] = [
     "commands",
     "atc_range",
     "tlbi_range",
@@ -38,6 +38,8 @@ const KINDS: [&str; 18] = [
     "hitless",
     "events",
     "queue",
+    "cmdq_issue",
+    "cmdq_err",
     "idr_probe",
     "nested",
     "invs",
@@ -153,6 +155,7 @@ fn judge(kind: &str, record: &Value, answer: &Value) -> Verdict {
         ("idr_probe", _) => idr_probe(record, answer),
         ("nested", _) if record["kind"] == "user_batch" && record["ret"] != 0 => batch(record, answer),
         ("invs", _) => invs::judge(record, answer),
+        ("cmdq_issue", _) => cmdq_issue(record, answer),
         ("pgtable_cfg", _) => pgtable::cfg(record, answer),
         ("pgtable_prot", _) => pgtable::prot(record, answer),
         ("pgtable_range" | "pgtable_maps" | "pgtable_errors" | "pgtable_dirty", _) => {
@@ -170,6 +173,36 @@ fn every_key(record: &Value, answer: &Value) -> Verdict {
         }
     }
     equal()
+}
+
+/// Equal, but for where a `CMD_SYNC` has its answer written: to a word of its own behind the ring, one for each entry, and with
+/// the number of the command as its data, where the driver has it written over the entry itself (4.7.3 does not promise that
+/// the write comes before CONS moves, and the entry may be in use again).
+fn cmdq_issue(record: &Value, answer: &Value) -> Verdict {
+    let entries = 1_u64 << record["in"]["log2_size"].as_u64().unwrap();
+    let (ours, theirs) = (answer["after"].as_array().unwrap(), record["after"].as_array().unwrap());
+    let issues = record["in"]["issues"].as_array().unwrap();
+    if ours.len() != theirs.len() {
+        return Err("not as many lists".to_owned());
+    }
+    let (mut commands, mut moved) = (0, false);
+    for ((ours, theirs), issue) in ours.iter().zip(theirs).zip(issues) {
+        let mut expected = theirs.clone();
+        commands += issue[0].as_u64().unwrap() + u64::from(issue[1] == true);
+        if record["in"]["msipoll"] == true && issue[1] == true {
+            let last = commands - 1;
+            let low = u64::from_str_radix(&theirs["sync"][0].as_str().unwrap()[2..], 16).unwrap();
+            assert_eq!(theirs["sync"][1], format!("{:#x}", last % entries * 16), "the driver's own entry");
+            let low = low | last << 32;
+            let high = entries * 16 + last % entries * 8;
+            expected["sync"] = serde_json::json!([format!("{low:#x}"), format!("{high:#x}")]);
+            moved = true;
+        }
+        if *ours != expected {
+            return Err(format!("{ours} instead of {expected}"));
+        }
+    }
+    if moved { better("a CMD_SYNC is answered in a word of its own, not over its entry") } else { equal() }
 }
 
 /// A mask must be what the architecture's list gives; the recorded one is a driver's own, coarser list.
@@ -247,6 +280,8 @@ fn keys(kind: &str, record: &Value, answer: &Value) -> &'static [&'static str] {
             "ovf_sync_wrote",
             "prod_in_ret",
         ],
+        ("cmdq_issue", _) => &["after"],
+        ("cmdq_err", _) => &["rewritten", "cmd_after", "others_untouched"],
         ("idr_probe", _) if answer["ret"] != 0 => &["ret"],
         ("invs", Some("script")) => &["after"],
         ("invs", Some("build")) => &["inv"],

@@ -50,7 +50,11 @@ pub struct Device {
     gerrorn: AtomicU32,
     /// Carries the order that an MSI write to memory carries.
     msi: AtomicU32,
+    by_msi: AtomicBool,
+    turn: AtomicU32,
     cells: Cells,
+    /// Whoever waits drives the device: there is no thread for it.
+    pub driven_by_waiters: bool,
     seconds: AtomicU64,
     /// Whether time passes, ten seconds from look to look.
     pub late: AtomicBool,
@@ -66,6 +70,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What a register holds now: device memory is not cached. Says nothing about other memory.
+fn latest(register: &AtomicU32, ordering: Ordering) -> u32 {
+    register.fetch_add(0, ordering)
+}
+
 impl Device {
     /// With memory for one shared queue of 2^`log2` entries.
     pub fn new(log2: u8) -> Self {
@@ -79,7 +88,10 @@ impl Device {
             gerror: AtomicU32::new(0),
             gerrorn: AtomicU32::new(0),
             msi: AtomicU32::new(0),
+            by_msi: AtomicBool::new(false),
+            turn: AtomicU32::new(0),
             cells: Cells::new(entries),
+            driven_by_waiters: false,
             seconds: AtomicU64::new(0),
             late: AtomicBool::new(false),
             atc_times_out: AtomicBool::new(false),
@@ -94,10 +106,18 @@ impl Device {
         self.words.get(index).unwrap().load()
     }
 
+    /// Takes the next command, if there is one and no error is active; for several threads that drive the device.
+    fn step_in_turn(&self) {
+        if self.turn.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            self.step();
+            self.turn.store(0, Ordering::Release);
+        }
+    }
+
     /// Takes the next command, if there is one and no error is active.
     pub fn step(&self) -> bool {
-        let errors = self.gerror.load(Ordering::Acquire) ^ self.gerrorn.load(Ordering::Acquire);
-        let (prod, cons) = (self.prod.load(Ordering::Acquire), self.cons.load(Ordering::Relaxed));
+        let errors = latest(&self.gerror, Ordering::Acquire) ^ latest(&self.gerrorn, Ordering::Acquire);
+        let (prod, cons) = (latest(&self.prod, Ordering::Acquire), latest(&self.cons, Ordering::Relaxed));
         let entries = 1 << self.log2;
         let at = cons & (2 * entries - 1);
         if errors != 0 || prod == at {
@@ -130,6 +150,7 @@ impl Device {
         self.cons.store((at + 1) & (2 * entries - 1), Ordering::Release);
         // The signal may come after CONS, and others may have used the entry again by then.
         if words[0] & 0xff == SYNC && words[0] >> 12 & 3 == 1 {
+            self.by_msi.store(true, relaxed);
             self.msi.fetch_add(1, Ordering::AcqRel);
             let word = self.words(PhysAddr::new(words[1] & !7), 1).unwrap().first().unwrap();
             word.store((word.load() >> 32) << 32 | words[0] >> 32);
@@ -169,7 +190,7 @@ impl Mmio for Device {
             at if at == Gerrorn::AT => &self.gerrorn,
             _ => return 0,
         };
-        register.load(Ordering::Relaxed)
+        latest(register, Ordering::Relaxed)
     }
 
     fn write32(&self, at: RegisterOffset, value: u32) {
@@ -222,8 +243,10 @@ unsafe impl Memory for Device {
 
     fn acquire(&self) {
         fence(Ordering::Acquire);
-        // An RMW: what it reads is the latest.
-        self.msi.fetch_add(0, Ordering::AcqRel);
+        if self.by_msi.load(std::sync::atomic::Ordering::Relaxed) {
+            // An RMW: what it reads is the latest.
+            self.msi.fetch_add(0, Ordering::AcqRel);
+        }
     }
 
     fn release(&self) {
@@ -246,6 +269,9 @@ impl Clock for Device {
     }
 
     fn relax(&self) {
+        if self.driven_by_waiters {
+            self.step_in_turn();
+        }
         pause();
     }
 }

@@ -2,8 +2,8 @@
 
 use io_pgtable_lpae::{AttributeError, ConfigError, CreateError, OutputError, ReclaimError, WalkError};
 use serde_json::{Map, Value};
-use smmu_cmds::CommandError;
 use smmu_cmds::command::{AtcSpanError, OperandError};
+use smmu_cmds::{CommandError, QueueError};
 use smmu_regs::IdError;
 use smmu_regs::caps::ProbeError;
 use smmu_regs::layout::FieldError;
@@ -116,7 +116,7 @@ macro_rules! refusals {
 }
 
 refusals! {
-    ArrayError AtcSpanError AttributeError CdError CommandError ConfigError CreateError FieldError IdError OperandError OutputError ProbeError RangeError ReclaimError RegimeError SteError WalkError
+    ArrayError AtcSpanError AttributeError CdError CommandError ConfigError CreateError FieldError IdError OperandError OutputError ProbeError QueueError RangeError ReclaimError RegimeError SteError WalkError
 }
 
 /// A reserved value of a field, where the library has no code for it and so no error either.
