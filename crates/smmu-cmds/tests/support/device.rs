@@ -71,6 +71,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// What a register holds now: device memory is not cached. Says nothing about other memory.
+///
+/// All accesses to registers read and write, so that `loom` has one order of them and no old value.
 fn latest(register: &AtomicU32, ordering: Ordering) -> u32 {
     register.fetch_add(0, ordering)
 }
@@ -141,13 +143,12 @@ impl Device {
             _ => Some(1),
         };
         if let Some(error) = error {
-            self.cons.store(at | error << 24, Ordering::Relaxed);
-            let gerror = self.gerror.load(Ordering::Relaxed);
-            self.gerror.store(gerror ^ 1, Ordering::Release);
+            self.cons.swap(at | error << 24, Ordering::Relaxed);
+            self.gerror.fetch_xor(1, Ordering::Release);
             return true;
         }
         lock(&self.taken).push(words);
-        self.cons.store((at + 1) & (2 * entries - 1), Ordering::Release);
+        self.cons.swap((at + 1) & (2 * entries - 1), Ordering::Release);
         // The signal may come after CONS, and others may have used the entry again by then.
         if words[0] & 0xff == SYNC && words[0] >> 12 & 3 == 1 {
             self.by_msi.store(true, relaxed);
@@ -178,7 +179,7 @@ impl Device {
 
     /// Writes a register as nobody should: for broken hardware.
     pub fn set_cons(&self, value: u32) {
-        self.cons.store(value, Ordering::Release);
+        self.cons.swap(value, Ordering::Release);
     }
 }
 
@@ -203,7 +204,7 @@ impl Mmio for Device {
                 "PROD went back: {before:#x}, {value:#x}"
             );
         } else if at == Gerrorn::AT {
-            self.gerrorn.store(value, Ordering::Relaxed);
+            self.gerrorn.swap(value, Ordering::Relaxed);
         }
     }
 
