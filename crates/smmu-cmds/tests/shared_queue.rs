@@ -73,7 +73,7 @@ fn list(thread: u64, number: u64, length: u64) -> Vec<RawCommand> {
 
 #[test]
 fn many_threads_lose_tear_reorder_and_double_nothing() {
-    const LISTS: u64 = 1_000;
+    const LISTS: u64 = 400;
     for (log2, threads) in [(2, 4), (4, 4), (3, 2)] {
         for completion in COMPLETIONS {
             let device = Device::new(log2);
@@ -135,7 +135,7 @@ fn check(device: &Device, threads: u64, lists: u64, longest: u64) {
 
 #[test]
 fn a_refused_command_is_its_owners_alone() {
-    const LISTS: u64 = 1_000;
+    const LISTS: u64 = 400;
     for completion in COMPLETIONS {
         let device = Device::new(3);
         let queue = queue(&device, 3, completion);

@@ -11,7 +11,7 @@ use smmu_cmds::queue::{FailedCommand, SharedPlatform};
 use smmu_regs::PhysAddr;
 use smmu_regs::caps::{Features, Hints, IdRegisters};
 use smmu_regs::platform::{AllocationError, Clock, Dword, Memory, MemoryError, Mmio, Pages, RegisterOffset};
-use smmu_regs::registers::{CmdqCons, CmdqProd, Gerror, Gerrorn, Register};
+use smmu_regs::registers::{CmdqCons, CmdqProd, EcmdqRegisters, Gerror, Gerrorn, Register};
 use smmu_regs::{Caps, Feature};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -52,6 +52,12 @@ pub struct Device {
     msi: AtomicU32,
     by_msi: AtomicBool,
     turn: AtomicU32,
+    /// The registers of an enhanced queue, if it is one: then `gerror` is CONS.ERR and `gerrorn` PROD.ERRACK.
+    pub enhanced: Option<EcmdqRegisters>,
+    enabled: AtomicBool,
+    base: AtomicU64,
+    /// An enhanced queue's enable is never acknowledged.
+    pub deaf: AtomicBool,
     cells: Cells,
     /// Whoever waits drives the device: there is no thread for it.
     pub driven_by_waiters: bool,
@@ -92,6 +98,10 @@ impl Device {
             msi: AtomicU32::new(0),
             by_msi: AtomicBool::new(false),
             turn: AtomicU32::new(0),
+            enhanced: None,
+            enabled: AtomicBool::new(false),
+            base: AtomicU64::new(0),
+            deaf: AtomicBool::new(false),
             cells: Cells::new(entries),
             driven_by_waiters: false,
             seconds: AtomicU64::new(0),
@@ -122,7 +132,8 @@ impl Device {
         let (prod, cons) = (latest(&self.prod, Ordering::Acquire), latest(&self.cons, Ordering::Relaxed));
         let entries = 1 << self.log2;
         let at = cons & (2 * entries - 1);
-        if errors != 0 || prod == at {
+        let off = self.enhanced.is_some() && !self.enabled.load(std::sync::atomic::Ordering::Relaxed);
+        if errors != 0 || prod == at || off {
             return false;
         }
         assert!(prod.wrapping_sub(at) & (2 * entries - 1) <= entries, "PROD {prod:#x}, CONS {cons:#x}");
@@ -177,6 +188,55 @@ impl Device {
         self.doorbells.load(std::sync::atomic::Ordering::Relaxed)
     }
 
+    fn read_enhanced(&self, registers: EcmdqRegisters, at: RegisterOffset) -> u32 {
+        let enabled = u32::from(self.enabled.load(std::sync::atomic::Ordering::Relaxed)) << 31;
+        let deaf = self.deaf.load(std::sync::atomic::Ordering::Relaxed);
+        if at == registers.cons() {
+            let cons = latest(&self.cons, Ordering::Relaxed);
+            let answer = if deaf { 0 } else { enabled };
+            return cons | latest(&self.gerror, Ordering::Relaxed) << 23 | answer;
+        }
+        assert_eq!(at, registers.prod());
+        latest(&self.prod, Ordering::Relaxed) | latest(&self.gerrorn, Ordering::Relaxed) << 23 | enabled
+    }
+
+    fn write_enhanced(&self, registers: EcmdqRegisters, at: RegisterOffset, value: u32) {
+        let relaxed = std::sync::atomic::Ordering::Relaxed;
+        let enabled = self.enabled.load(relaxed);
+        if at == registers.cons() {
+            assert!(!enabled, "CONS is read only");
+            self.cons.swap(value & 0xf_ffff, Ordering::Relaxed);
+            self.gerror.swap(value >> 23 & 1, Ordering::Relaxed);
+            return;
+        }
+        assert_eq!(at, registers.prod());
+        assert_eq!(value & 0x7f70_0000, 0, "reserved bits of PROD: {value:#x}");
+        let ack = value >> 23 & 1;
+        let before = self.gerrorn.swap(ack, Ordering::Relaxed);
+        if enabled {
+            let active = before != latest(&self.gerror, Ordering::Relaxed);
+            assert!(before == ack || active, "ERRACK is toggled without an error");
+        }
+        self.tell(value & 0xf_ffff);
+        self.enabled.store(value >> 31 != 0, relaxed);
+    }
+
+    fn tell(&self, value: u32) {
+        self.doorbells.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let before = self.prod.swap(value, Ordering::Relaxed);
+        let mask = (2 << self.log2) - 1;
+        let off = self.enhanced.is_some() && !self.enabled.load(std::sync::atomic::Ordering::Relaxed);
+        assert!(
+            off || value.wrapping_sub(before) & mask <= 1 << self.log2,
+            "PROD went back: {before:#x}, {value:#x}"
+        );
+    }
+
+    /// What an enhanced queue's base register holds.
+    pub fn base(&self) -> u64 {
+        self.base.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     /// Writes a register as nobody should: for broken hardware.
     pub fn set_cons(&self, value: u32) {
         self.cons.swap(value, Ordering::Release);
@@ -185,6 +245,9 @@ impl Device {
 
 impl Mmio for Device {
     fn read32(&self, at: RegisterOffset) -> u32 {
+        if let Some(registers) = self.enhanced {
+            return self.read_enhanced(registers, at);
+        }
         let register = match at {
             at if at == CmdqCons::AT => &self.cons,
             at if at == Gerror::AT => &self.gerror,
@@ -195,14 +258,11 @@ impl Mmio for Device {
     }
 
     fn write32(&self, at: RegisterOffset, value: u32) {
+        if let Some(registers) = self.enhanced {
+            return self.write_enhanced(registers, at, value);
+        }
         if at == CmdqProd::AT {
-            self.doorbells.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            let before = self.prod.swap(value, Ordering::Relaxed);
-            let mask = (2 << self.log2) - 1;
-            assert!(
-                value.wrapping_sub(before) & mask <= 1 << self.log2,
-                "PROD went back: {before:#x}, {value:#x}"
-            );
+            self.tell(value);
         } else if at == Gerrorn::AT {
             self.gerrorn.swap(value, Ordering::Relaxed);
         }
@@ -212,7 +272,11 @@ impl Mmio for Device {
         0
     }
 
-    fn write64(&self, _: RegisterOffset, _: u64) {}
+    fn write64(&self, at: RegisterOffset, value: u64) {
+        assert!(self.enhanced.is_some_and(|registers| at == registers.base()));
+        assert!(!self.enabled.load(std::sync::atomic::Ordering::Relaxed), "BASE is read only");
+        self.base.store(value, std::sync::atomic::Ordering::Relaxed);
+    }
 }
 
 // SAFETY: memory is handed out once, zeroed and aligned, and reached through atomics for as long as `self` lives; nothing but
