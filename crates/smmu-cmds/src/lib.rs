@@ -4,7 +4,8 @@
 //!   encoding for an SMMU of given capabilities;
 //! * [`event`]: event records and page requests, raw and decoded;
 //! * [`guest`]: a guest's commands, judged and rewritten for the physical queue, one by one or in batches;
-//! * [`queue`]: the command queue with deadlines, error detection and receipts; the event queue with overflow.
+//! * [`queue`]: command queues with deadlines, error detection and receipts, for one producer or (feature `kernel`) for many;
+//!   the event queue with overflow.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]

@@ -3,7 +3,6 @@
 //!
 //! `RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test -p smmu-cmds --features kernel --release --test loom`
 //!
-//! That these models can fail was tried by hand; see the table in `src/queue/mod.rs`.
 #![cfg(all(loom, feature = "kernel"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
