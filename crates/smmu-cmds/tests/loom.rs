@@ -179,6 +179,38 @@ fn three_producers_a_full_queue() {
     explore(1, 2, Completion::Poll, &[&[(2, true)], &[(1, true)], &[(2, false)]], None);
 }
 
+/// Entries that one producer saw consumed are used again by another, which looked at no register itself.
+#[test]
+fn room_that_another_producer_has_seen() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(2);
+    model.max_branches = 20_000;
+    model.max_duration = Some(Duration::from_secs(8));
+    model.check(|| {
+        let mut device = Device::new(2);
+        device.driven_by_waiters = true;
+        let device = Arc::new(device);
+        let queue = SharedQueue::new(&*device, &caps(true), InstanceId::new(0), 2).unwrap();
+        let queue = Arc::new(queue);
+        // Not one of `loom`'s: it orders nothing.
+        let seen = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let later = {
+            let (device, queue, seen) = (Arc::clone(&device), Arc::clone(&queue), seen.clone());
+            thread::spawn(move || {
+                while !seen.load(std::sync::atomic::Ordering::Relaxed) {
+                    thread::yield_now();
+                }
+                let _ = queue.post(&*device, &list(1, 0, 3, None), SECOND).unwrap();
+            })
+        };
+        let _ = queue.issue(&*device, &list(0, 0, 3, None), SECOND).unwrap();
+        seen.store(true, std::sync::atomic::Ordering::Relaxed);
+        later.join().unwrap();
+        while device.step() {}
+        check(&device, &[&[(3, true)], &[(3, false)]], None);
+    });
+}
+
 #[test]
 fn a_refused_command() {
     explore(2, 3, Completion::Poll, &[&[(2, true)], &[(1, true)]], Some(1));
