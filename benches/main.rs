@@ -7,6 +7,7 @@ mod encode;
 mod invalidate;
 mod map_unmap;
 mod range_invalidation;
+mod shared_queue;
 mod update;
 
 use smmu_benches::{criterion, ratios};
@@ -25,6 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     range_invalidation::run(&mut c);
     update::run(&mut c);
     invalidate::run(&mut c);
+    shared_queue::run(&mut c);
     c.final_summary();
     let measured = env::args().any(|arg| arg == "--bench") && !env::args().any(|arg| arg == "--test");
     if measured { ratios::print(&home, started) } else { Ok(()) }

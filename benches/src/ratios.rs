@@ -43,6 +43,11 @@ const WORKS: &[Work] = &[
     work("invalidate_page", None, Some(60.0)),
     work("invalidate_1GiB_37", None, None),
     work("invalidate_page_8_tags", None, None),
+    work("queue_exclusive_sync", None, None),
+    work("queue_shared_sync", None, None),
+    work("queue_shared_post", None, None),
+    work("queue_shared_sync_2", None, None),
+    work("queue_shared_post_2", None, None),
 ];
 
 /// Nanoseconds for one element: the median, and the fastest sample, which a busy machine disturbs least.

@@ -13,26 +13,67 @@ use core::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct QueuePosition(pub u64);
 
+/// Which of an SMMU's command queues: each counts its own commands, and a `CMD_SYNC` completes those of its own queue
+/// only (IHI 0070 3.5.6.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct QueueId(u32);
+
+impl QueueId {
+    /// The queue of `CMDQ_BASE`, which every SMMU has.
+    pub const MAIN: Self = Self(0);
+
+    /// The queue with this number; 0 is [`QueueId::MAIN`].
+    #[must_use]
+    pub const fn new(number: u32) -> Self {
+        Self(number)
+    }
+}
+
+impl fmt::Display for QueueId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// "Done when `instance` has completed the commands from `first` up to, not including, `end`."
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket {
     instance: InstanceId,
+    queue: QueueId,
     first: QueuePosition,
     end: QueuePosition,
 }
 
 impl Ticket {
-    /// The commands from `first` up to, not including, `end` of an instance's queue. A queue makes tickets; a stretch
-    /// without commands gives one that nothing ever covers.
+    /// The commands from `first` up to, not including, `end` of an instance's main queue. A queue makes tickets; a
+    /// stretch without commands gives one that nothing ever covers.
     #[must_use]
     pub const fn new(instance: InstanceId, first: QueuePosition, end: QueuePosition) -> Self {
-        Self { instance, first, end }
+        Self { instance, queue: QueueId::MAIN, first, end }
+    }
+
+    /// The same stretch of another queue of the same instance.
+    #[must_use]
+    pub const fn of_queue(self, queue: QueueId) -> Self {
+        Self { queue, ..self }
+    }
+
+    /// Whether the command at `position` of the ticket's queue is one of those.
+    #[must_use]
+    pub fn contains(&self, position: QueuePosition) -> bool {
+        self.first <= position && position < self.end
     }
 
     /// The SMMU.
     #[must_use]
     pub const fn instance(&self) -> InstanceId {
         self.instance
+    }
+
+    /// Which of its queues.
+    #[must_use]
+    pub const fn queue(&self) -> QueueId {
+        self.queue
     }
 
     /// One past the last command that matters.
@@ -50,12 +91,13 @@ impl Ticket {
 #[must_use = "a receipt opens what waits for it"]
 pub struct Receipt {
     instance: InstanceId,
+    queue: QueueId,
     from: QueuePosition,
     through: QueuePosition,
 }
 
 impl Receipt {
-    /// Claims that `instance` has completed every command from `from` up to, not including, `through`.
+    /// Claims that `instance` has completed every command from `from` up to, not including, `through`, of its main queue.
     ///
     /// This is the escape hatch: `smmu-cmds` calls it when a `CMD_SYNC` has completed, and nobody else should, unless
     /// the platform knows of completion by other means (a reset SMMU whose caches are empty, say). A false receipt lets
@@ -65,7 +107,12 @@ impl Receipt {
         from: QueuePosition,
         through: QueuePosition,
     ) -> Self {
-        Self { instance, from, through }
+        Self { instance, queue: QueueId::MAIN, from, through }
+    }
+
+    /// The same claim for another queue of the same instance: an escape hatch as the one that it begins with.
+    pub const fn of_queue(self, queue: QueueId) -> Self {
+        Self { queue, ..self }
     }
 
     /// The SMMU.
@@ -80,11 +127,12 @@ impl Receipt {
         self.through
     }
 
-    /// Whether this receipt is for `ticket`'s instance and holds its whole stretch. Nothing covers a ticket without
+    /// Whether this receipt is for `ticket`'s instance and queue and holds its whole stretch. Nothing covers a ticket without
     /// commands: it was taken before they were queued.
     #[must_use]
     pub fn covers(&self, ticket: Ticket) -> bool {
         self.instance == ticket.instance
+            && self.queue == ticket.queue
             && ticket.first < ticket.end
             && self.from <= ticket.first
             && self.through >= ticket.end
@@ -234,6 +282,15 @@ mod tests {
         assert!(receipt.covers(later(4, 10)));
         // A ticket that was taken before its commands were queued.
         assert!(!receipt.covers(later(4, 4)));
+    }
+
+    #[test]
+    fn a_queue_says_nothing_of_another() {
+        let other = QueueId::new(7);
+        let (receipt, ticket) = (receipt(0, 9), ticket(0, 9));
+        assert!(receipt.covers(ticket) && receipt.of_queue(other).covers(ticket.of_queue(other)));
+        assert!(!receipt.covers(ticket.of_queue(other)) && !receipt.of_queue(other).covers(ticket));
+        assert!([2, 3, 8, 9].map(|at| ticket.contains(QueuePosition(at))) == [false, true, true, false]);
     }
 
     #[test]

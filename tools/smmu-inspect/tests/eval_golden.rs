@@ -43,6 +43,8 @@ const KINDS: &[&str] = &[
     "events",
     "queue",
     "reset",
+    "cmdq_issue",
+    "cmdq_err",
     "idr_probe",
     "nested",
     "invs",
@@ -165,6 +167,7 @@ fn judge(kind: &str, record: &Value, answer: &Value) -> Verdict {
         ("invs", _) => invs::judge(record, answer),
         ("reset", _) => reset::judge(record, answer),
         ("tables", _) if record["kind"] == "strtab" => tables::stream_table(record, answer),
+        ("cmdq_issue", _) => cmdq_issue(record, answer),
         ("pgtable_cfg", _) => pgtable::cfg(record, answer),
         ("pgtable_prot", _) => pgtable::prot(record, answer),
         ("pgtable_ext_cfg", _) => pgtable::extended_cfg(record, answer),
@@ -183,6 +186,36 @@ fn every_key(record: &Value, answer: &Value) -> Verdict {
         }
     }
     equal()
+}
+
+/// Equal, but for where a `CMD_SYNC` has its answer written: to a word of its own behind the ring, one for each entry, and with
+/// the number of the command as its data, where the driver has it written over the entry itself (4.7.3 does not promise that
+/// the write comes before CONS moves, and the entry may be in use again).
+fn cmdq_issue(record: &Value, answer: &Value) -> Verdict {
+    let entries = 1_u64 << record["in"]["log2_size"].as_u64().unwrap();
+    let (ours, theirs) = (answer["after"].as_array().unwrap(), record["after"].as_array().unwrap());
+    let issues = record["in"]["issues"].as_array().unwrap();
+    if ours.len() != theirs.len() {
+        return Err("not as many lists".to_owned());
+    }
+    let (mut commands, mut moved) = (0, false);
+    for ((ours, theirs), issue) in ours.iter().zip(theirs).zip(issues) {
+        let mut expected = theirs.clone();
+        commands += issue[0].as_u64().unwrap() + u64::from(issue[1] == true);
+        if record["in"]["msipoll"] == true && issue[1] == true {
+            let last = commands - 1;
+            let low = u64::from_str_radix(&theirs["sync"][0].as_str().unwrap()[2..], 16).unwrap();
+            assert_eq!(theirs["sync"][1], format!("{:#x}", last % entries * 16), "the driver's own entry");
+            let low = low | last << 32;
+            let high = entries * 16 + last % entries * 8;
+            expected["sync"] = serde_json::json!([format!("{low:#x}"), format!("{high:#x}")]);
+            moved = true;
+        }
+        if *ours != expected {
+            return Err(format!("{ours} instead of {expected}"));
+        }
+    }
+    if moved { better("a CMD_SYNC is answered in a word of its own, not over its entry") } else { equal() }
 }
 
 /// A mask must be what the architecture's list gives; the recorded one is a driver's own, coarser list.
@@ -261,6 +294,8 @@ fn keys(kind: &str, record: &Value, answer: &Value) -> &'static [&'static str] {
             "prod_in_ret",
         ],
         ("reset", _) => &["ret", "bases", "l1_entries", "mmio_writes", "cmds"],
+        ("cmdq_issue", _) => &["after"],
+        ("cmdq_err", _) => &["rewritten", "cmd_after", "others_untouched"],
         ("idr_probe", _) if answer["ret"] != 0 => &["ret"],
         ("invs", Some("script")) => &["after"],
         ("invs", Some("build")) => &["inv"],

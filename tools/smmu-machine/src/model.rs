@@ -3,6 +3,7 @@
 use crate::ram::{GuestRam, OwnWords, Words};
 use crate::settled::Settled;
 use crate::{Landing, Machine, MachineError};
+use smmu_cmds::queue::SharedPlatform;
 use smmu_model::{Access, Adversity, Bus, Hang, Model, Profile, Trace, Width};
 use smmu_regs::platform::{
     AllocationError, Atomicity, Clock, Dword, Memory, MemoryError, Mmio, Pages, RegisterOffset,
@@ -371,4 +372,11 @@ impl Machine for ModelMachine {
     fn allocated(&self) -> u64 {
         self.cpu.allocated()
     }
+}
+
+impl SharedPlatform for ModelMachine {
+    /// Threads of a test interrupt nobody.
+    type Guard<'a> = ();
+
+    fn uninterrupted(&self) {}
 }

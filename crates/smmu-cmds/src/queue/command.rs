@@ -1,22 +1,25 @@
 //! The command queue with one exclusive producer.
 //!
 //! Commands are written, published and rung in that order; completion is a `CMD_SYNC` that CONS has passed, waited for
-//! with a deadline while GERROR is watched. A completed `CMD_SYNC` is the only thing that makes a [`Receipt`].
+//! with a deadline while the error registers are watched. A completed `CMD_SYNC` is the only thing that makes a [`Receipt`].
 
+use super::error::Remedy;
 use super::ring::Ring;
-use super::{CommandFailure, Position, QueueError};
+use super::{Cmdq, CommandFailure, Position, QueueError, QueueRegisters};
 use crate::command::{Command, RawCommand, Sync, SyncSignal};
 use core::time::Duration;
-use smmu_regs::handshake::{acknowledge_errors, active_errors};
 use smmu_regs::platform::{Clock, Deadline, Memory, Mmio, Pages};
 use smmu_regs::receipt::{CleanStart, QueuePosition, Receipt, Ticket};
-use smmu_regs::registers::{CmdqBase, CmdqCons, CmdqProd, Gerror, Registers};
+use smmu_regs::registers::CmdqBase;
 use smmu_regs::{Caps, Feature, InstanceId, Quirk};
 
-/// A command queue and its only producer.
+/// A command queue and its only producer: the main queue, or an enhanced one ([`Ecmdq`](super::Ecmdq)).
 #[derive(Debug)]
-pub struct CommandQueue {
+pub struct CommandQueue<I = Cmdq> {
     ring: Ring<2>,
+    registers: I,
+    /// The error state that was last acknowledged, for queues that keep it in PROD.
+    acknowledged: bool,
     caps: Caps,
     instance: InstanceId,
     producer: Position,
@@ -32,11 +35,36 @@ pub struct CommandQueue {
 }
 
 /// A batch is never longer than this without a `CMD_SYNC` where an erratum forbids it.
-const FORCED_BATCH: u64 = 63;
+pub(super) const FORCED_BATCH: u64 = 63;
+
+/// log2 of the fewest entries of a command queue: room for two commands, each with its `CMD_SYNC`.
+const MIN_LOG2: u8 = 2;
+
+/// As [`MIN_LOG2`], for an SMMU with these capabilities: a batch that is repeated or forced to end at 63 commands needs
+/// room for its repetition.
+pub(super) const fn min_log2(caps: &Caps) -> u8 {
+    if caps.must(Quirk::ForceSync) || caps.must(Quirk::RepeatCfgiTlbi) { 7 } else { MIN_LOG2 }
+}
+
+/// What `CMDQ_BASE` or `ECMDQ_BASE` is to hold for `ring`.
+pub(super) fn base_register(ring: &Ring<2>, caps: &Caps) -> Result<CmdqBase, QueueError> {
+    let address = ring.base().get();
+    CmdqBase::new()
+        .try_with(CmdqBase::LOG2SIZE, ring.size().log2())
+        .and_then(|base| base.try_with_address(CmdqBase::ADDR, address))
+        .map(|base| base.with(CmdqBase::RA, caps.has(Feature::Coherent)))
+        .map_err(|_| QueueError::Base { address })
+}
+
+/// The `CMD_SYNC` that stands in for a command that the SMMU refused. It wakes whoever waits, if that can be.
+pub(super) fn replacement(caps: &Caps) -> Result<RawCommand, QueueError> {
+    let signal = if caps.has(Feature::Sev) { SyncSignal::Event } else { SyncSignal::None };
+    Ok(Command::Sync(Sync::new(signal)).encode(caps)?)
+}
 
 impl CommandQueue {
     /// log2 of the fewest entries: room for two commands, each with its `CMD_SYNC`.
-    pub const MIN_LOG2: u8 = 2;
+    pub const MIN_LOG2: u8 = MIN_LOG2;
 
     /// Allocates a queue of 2^`log2` commands.
     ///
@@ -48,11 +76,26 @@ impl CommandQueue {
         instance: InstanceId,
         log2: u8,
     ) -> Result<Self, QueueError> {
-        // A batch that is repeated or forced to end at 63 commands needs room for its repetition.
-        let needs_long = caps.must(Quirk::ForceSync) || caps.must(Quirk::RepeatCfgiTlbi);
-        let min = if needs_long { 7 } else { Self::MIN_LOG2 };
+        Self::with(memory, caps, instance, Cmdq, log2)
+    }
+}
+
+impl<I: QueueRegisters> CommandQueue<I> {
+    /// As [`CommandQueue::new`], behind other registers.
+    ///
+    /// # Errors
+    /// The size is not what the SMMU supports, or there is no memory.
+    pub fn with<M: Memory>(
+        memory: &M,
+        caps: &Caps,
+        instance: InstanceId,
+        registers: I,
+        log2: u8,
+    ) -> Result<Self, QueueError> {
         Ok(Self {
-            ring: Ring::new(memory, log2, min, caps.command_queue_log2)?,
+            ring: Ring::new(memory, log2, min_log2(caps), caps.command_queue_log2)?,
+            registers,
+            acknowledged: false,
             caps: *caps,
             instance,
             producer: Position::ZERO,
@@ -64,17 +107,12 @@ impl CommandQueue {
         })
     }
 
-    /// What `CMDQ_BASE` is to hold.
+    /// What `CMDQ_BASE`, or the base register of an enhanced queue, is to hold.
     ///
     /// # Errors
     /// The queue's address does not fit the register.
     pub fn base_register(&self) -> Result<CmdqBase, QueueError> {
-        let address = self.ring.base().get();
-        CmdqBase::new()
-            .try_with(CmdqBase::LOG2SIZE, self.ring.size().log2())
-            .and_then(|base| base.try_with_address(CmdqBase::ADDR, address))
-            .map(|base| base.with(CmdqBase::RA, self.caps.has(Feature::Coherent)))
-            .map_err(|_| QueueError::Base { address })
+        base_register(&self.ring, &self.caps)
     }
 
     /// The SMMU whose queue this is.
@@ -97,8 +135,8 @@ impl CommandQueue {
 
     /// A ticket for the commands from `first` to the last one accepted.
     #[must_use]
-    pub const fn ticket_since(&self, first: QueuePosition) -> Ticket {
-        Ticket::new(self.instance, first, QueuePosition(self.accepted))
+    pub fn ticket_since(&self, first: QueuePosition) -> Ticket {
+        Ticket::new(self.instance, first, QueuePosition(self.accepted)).of_queue(self.registers.id())
     }
 
     /// Has the SMMU drop all configuration and all non-secure translations that it holds, as must be done before it is
@@ -128,6 +166,7 @@ impl CommandQueue {
         self.producer = Position::ZERO;
         self.consumer = Position::ZERO;
         self.rung = Position::ZERO;
+        self.acknowledged = false;
         self.batch_start = self.accepted;
         self.valid_from = self.accepted;
     }
@@ -186,7 +225,7 @@ impl CommandQueue {
     pub fn ring<P: Mmio + Memory>(&mut self, p: &P) {
         if self.rung != self.producer {
             p.publish();
-            p.put(CmdqProd::from_bits(self.producer.bits()));
+            self.registers.ring(p, self.producer, self.acknowledged);
             self.rung = self.producer;
         }
     }
@@ -266,7 +305,8 @@ impl CommandQueue {
             self.instance,
             QueuePosition(self.valid_from),
             QueuePosition(self.accepted),
-        ))
+        )
+        .of_queue(self.registers.id()))
     }
 
     fn wait_for_space<P: Mmio + Memory + Clock>(
@@ -295,8 +335,8 @@ impl CommandQueue {
             if done(self) {
                 return Ok(());
             }
-            if active_errors(p).cmdq_err() {
-                return Err(self.stopped(p)?);
+            if let Some(failure) = self.registers.failure(p, self.acknowledged) {
+                return Err(self.stopped(p, failure)?);
             }
             if late {
                 let (prod, cons) = (self.producer.bits(), self.consumer.bits());
@@ -307,23 +347,26 @@ impl CommandQueue {
     }
 
     fn refresh<P: Mmio>(&mut self, p: &P) -> Result<(), QueueError> {
-        let register: CmdqCons = p.get();
+        let found = self.registers.consumer(p);
         let size = self.ring.size();
-        let consumer = size.position(register.rd());
+        let consumer = size.position(found.rd);
         let behind = size.distance(consumer, self.producer);
-        if register.rd() != consumer.bits() || behind > size.distance(self.consumer, self.producer) {
-            let (value, other) = (register.into_bits(), self.producer.bits());
-            return Err(QueueError::Pointer { register: "CMDQ_CONS", value, other });
+        if found.rd != consumer.bits() || behind > size.distance(self.consumer, self.producer) {
+            let (value, other) = (found.register, self.producer.bits());
+            return Err(QueueError::Pointer { register: I::CONS, value, other });
         }
         self.consumer = consumer;
         Ok(())
     }
 
-    fn stopped<P: Mmio + Memory>(&mut self, p: &P) -> Result<QueueError, QueueError> {
+    fn stopped<P: Mmio + Memory>(
+        &mut self,
+        p: &P,
+        failure: CommandFailure,
+    ) -> Result<QueueError, QueueError> {
         self.refresh(p)?;
-        let code = p.get::<CmdqCons>().err();
         Ok(QueueError::Stopped {
-            failure: CommandFailure::from(code),
+            failure,
             index: self.ring.size().index(self.consumer),
             command: RawCommand::from_words(self.ring.read(p, self.consumer)?),
         })
@@ -343,25 +386,26 @@ impl CommandQueue {
         &mut self,
         p: &P,
     ) -> Result<Option<(CommandFailure, RawCommand)>, QueueError> {
-        if !active_errors(p).cmdq_err() {
-            return Ok(None);
-        }
-        let QueueError::Stopped { failure, command, .. } = self.stopped(p)? else { return Ok(None) };
+        let Some(failure) = self.registers.failure(p, self.acknowledged) else { return Ok(None) };
+        let QueueError::Stopped { command, .. } = self.stopped(p, failure)? else { return Ok(None) };
         let left = self.ring.size().distance(self.consumer, self.producer);
         let culprit = self.accepted.saturating_sub(u64::from(left));
-        match failure {
-            // The queue is empty, or the SMMU names no cause: the error is of another time.
-            _ if left == 0 => {}
-            CommandFailure::None | CommandFailure::Abort => {}
-            CommandFailure::Illegal | CommandFailure::Unknown(_) => {
-                let sync = Command::Sync(Sync::new(SyncSignal::None)).encode(&self.caps)?;
-                self.ring.write(p, self.consumer, sync.words())?;
+        // With an empty queue the error is of another time.
+        let remedy = if left == 0 { Remedy::Retry } else { failure.remedy() };
+        match remedy {
+            Remedy::Retry => {}
+            Remedy::Replace => {
+                self.ring.write(p, self.consumer, replacement(&self.caps)?.words())?;
                 p.publish();
                 self.valid_from = self.valid_from.max(culprit.saturating_add(1));
             }
-            CommandFailure::AtcTimeout => self.valid_from = self.valid_from.max(culprit),
+            Remedy::Distrust => self.valid_from = self.valid_from.max(culprit),
         }
-        acknowledge_errors(p, Gerror::new().with(Gerror::CMDQ_ERR, true));
+        let acknowledged = self.registers.acknowledge(p, self.acknowledged);
+        if acknowledged != self.acknowledged {
+            self.acknowledged = acknowledged;
+            self.registers.ring(p, self.rung, acknowledged);
+        }
         Ok(Some((failure, command)))
     }
 

@@ -1,9 +1,12 @@
 //! What can go wrong with a queue.
 
-use crate::command::{CommandError, RawCommand};
+use crate::command::{CommandError, Opcode, RawCommand};
 use core::fmt;
 use core::time::Duration;
+use smmu_regs::InstanceId;
+use smmu_regs::handshake::HandshakeError;
 use smmu_regs::platform::{AllocationError, MemoryError};
+use smmu_regs::receipt::QueueId;
 
 /// A queue operation that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +54,48 @@ pub enum QueueError {
         /// The command there, as memory holds it.
         command: RawCommand,
     },
+    /// The SMMU refused a command of this list, or an endpoint did not answer its ATC invalidations: the list must be
+    /// sent anew. Other lists are not concerned.
+    Refused {
+        /// Why.
+        failure: CommandFailure,
+        /// Index of the command in the list; after an ATC timeout that of the first `CMD_ATC_INV`, and all of them are
+        /// in doubt.
+        index: usize,
+        /// The command.
+        command: RawCommand,
+    },
+    /// The list has run, but its owner looked so late that the SMMU has since refused a command of a later lap in one of
+    /// the same entries, and whether it refused one of this list is no longer known: send the list anew.
+    InDoubt,
+    /// A list does not fit the queue with its `CMD_SYNC`, or has no command.
+    List {
+        /// Commands in the list.
+        commands: usize,
+        /// The most that fit.
+        most: usize,
+    },
+    /// This queue does not take such a command: the list belongs in another queue.
+    Opcode {
+        /// The command.
+        opcode: Opcode,
+    },
+    /// What was waited for is not of this queue.
+    OtherQueue {
+        /// The SMMU that it is of.
+        instance: InstanceId,
+        /// Its queue.
+        queue: QueueId,
+    },
+    /// An enhanced queue was to be enabled that is enabled, or still stopping.
+    AlreadyEnabled {
+        /// PROD as found.
+        prod: u32,
+        /// CONS as found.
+        cons: u32,
+    },
+    /// The SMMU did not answer an enhanced queue's handshake.
+    Handshake(HandshakeError),
     /// A pointer register holds something that no queue of this size can.
     Pointer {
         /// The register.
@@ -89,6 +134,39 @@ impl From<u8> for CommandFailure {
     }
 }
 
+/// What gets a queue going again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// Nothing but the acknowledgement: the SMMU fetches the command again.
+    Retry,
+    /// The command is replaced.
+    Replace,
+    /// As [`Remedy::Retry`]; but ATC invalidations before the `CMD_SYNC` may never complete (4.7.3).
+    Distrust,
+}
+
+impl CommandFailure {
+    pub(super) const fn remedy(self) -> Remedy {
+        match self {
+            Self::None | Self::Abort => Remedy::Retry,
+            Self::Illegal | Self::Unknown(_) => Remedy::Replace,
+            Self::AtcTimeout => Remedy::Distrust,
+        }
+    }
+
+    /// The code in `CMDQ_CONS.ERR`.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::Illegal => 1,
+            Self::Abort => 2,
+            Self::AtcTimeout => 3,
+            Self::Unknown(code) => code,
+        }
+    }
+}
+
 impl fmt::Display for CommandFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -118,6 +196,21 @@ impl fmt::Display for QueueError {
             Self::Stopped { failure, index, command } => {
                 write!(f, "the SMMU stopped with {failure} at entry {index}: {command}")
             }
+            Self::Refused { failure, index, command } => {
+                write!(f, "the SMMU refused command {index} of the list with {failure}: {command}")
+            }
+            Self::InDoubt => f.write_str("whether a command of the list was refused is no longer known"),
+            Self::List { commands, most } => {
+                write!(f, "a list of {commands} commands is not possible in this queue (1 to {most})")
+            }
+            Self::Opcode { opcode } => write!(f, "{opcode} is not for this queue"),
+            Self::OtherQueue { instance, queue } => {
+                write!(f, "it was submitted to SMMU {instance}, queue {queue}")
+            }
+            Self::AlreadyEnabled { prod, cons } => {
+                write!(f, "the queue is enabled or still stopping: PROD {prod:#x}, CONS {cons:#x}")
+            }
+            Self::Handshake(error) => error.fmt(f),
             Self::Pointer { register, value, other } => {
                 write!(f, "{register} holds {value:#x}, which is impossible with the other end at {other:#x}")
             }
@@ -130,6 +223,12 @@ impl core::error::Error for QueueError {}
 impl From<CommandError> for QueueError {
     fn from(error: CommandError) -> Self {
         Self::Command(error)
+    }
+}
+
+impl From<HandshakeError> for QueueError {
+    fn from(error: HandshakeError) -> Self {
+        Self::Handshake(error)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use super::{Position, QueueError, QueueSize};
 use smmu_regs::addr::PhysAddr;
+#[cfg(feature = "kernel")]
+use smmu_regs::platform::Dword;
 use smmu_regs::platform::{Memory, Pages};
 
 /// A ring of entries of `W` words.
@@ -59,6 +61,24 @@ impl<const W: usize> Ring<W> {
             *value = word.load();
         }
         Ok(copy)
+    }
+
+    /// All words of the ring, for [`Ring::store`].
+    #[cfg(feature = "kernel")]
+    #[inline]
+    pub(super) fn all<'m, M: Memory>(&self, memory: &'m M) -> Result<&'m [Dword], QueueError> {
+        Ok(memory.words(self.base(), (self.size.entries() as usize).saturating_mul(W))?)
+    }
+
+    /// Overwrites the entry at `position` of a ring all of whose words are at hand: nothing can fail.
+    #[cfg(feature = "kernel")]
+    #[inline]
+    pub(super) fn store<M: Memory>(&self, memory: &M, all: &[Dword], position: Position, entry: [u64; W]) {
+        let first = (self.size.index(position) as usize).wrapping_mul(W);
+        for (word, value) in all.iter().skip(first).zip(entry) {
+            word.store(value);
+        }
+        memory.clean(self.entry(position), W);
     }
 
     /// Overwrites the entry at `position`.

@@ -110,8 +110,8 @@ mod secure;
 mod secure_atos;
 mod table;
 
-pub use atos::*;
 pub use crate::bank::Bank;
+pub use atos::*;
 pub use control::*;
 pub use describe::{Described, DescribedIn, describe, describe_in};
 pub use dpt::*;

@@ -9,6 +9,7 @@
 
 mod atc_range;
 mod cd;
+mod command_queue;
 mod commands;
 mod error;
 mod events;
@@ -61,6 +62,8 @@ const KINDS: &[(&str, Evaluator)] = &[
     ("events", events::answer),
     ("queue", queue::answer),
     ("reset", reset::answer),
+    ("cmdq_issue", command_queue::issue),
+    ("cmdq_err", command_queue::error),
     ("idr_probe", idr_probe::answer),
     ("nested", nested::answer),
     ("invs", invs::answer),
