@@ -3,8 +3,8 @@
 
 mod common;
 
-use common::{caps_of, large, places};
-use smmu_regs::caps::IdRegisters;
+use common::{large, places};
+use smmu_regs::caps::{Hints, IdRegisters};
 use smmu_regs::platform::Atomicity;
 use smmu_regs::registers::{Idr0, Idr1, Idr3, Idr5};
 use smmu_regs::vmsa::Granule;
@@ -43,7 +43,7 @@ fn changed(register: u32, clear: u32, set: u32) -> Caps {
     ids.idr1 = Idr1::from_bits(of(ids.idr1.into_bits(), 1, 0));
     ids.idr3 = Idr3::from_bits(of(ids.idr3.into_bits(), 3, 1 << 9));
     ids.idr5 = Idr5::from_bits(of(ids.idr5.into_bits() & !(3 << 10), 5, 1 << 10 | 1 << 7));
-    caps_of(&ids)
+    Caps::probe(&ids, &Hints::default()).unwrap()
 }
 
 #[test]

@@ -4,9 +4,8 @@
 use proptest::prelude::*;
 use smmu_cmds::command::Effect::{self, Altered, Illegal, MayBeIllegal, Unpredictable};
 use smmu_cmds::command::{Interface, NonSecureInterface, RealmInterface, SecureInterface};
-use smmu_regs::Caps;
-use smmu_regs::caps::{Hints, IdRegisters, StallModel};
-use smmu_regs::registers::{Aidr, Idr0, Idr1, Idr3, Idr5};
+use smmu_regs::caps::{Features, Hints, IdRegisters, StallModel};
+use smmu_regs::{AddressSize, Caps, Feature};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -94,29 +93,34 @@ impl Smmu {
         r_partids: true,
     };
 
+    /// Capabilities that say just this: no set of ID registers has every combination.
     pub(super) fn caps(&self) -> Caps {
-        let bit = |set: bool, at: u32| u32::from(set) << at;
-        let idr0 = bit(self.s2p, 0)
-            | bit(self.s1p, 1)
-            | 0b10 << 2
-            | bit(self.hyp, 9)
-            | bit(self.ats, 10)
-            | bit(self.asid16, 12)
-            | bit(self.msi, 13)
-            | bit(self.sev, 14)
-            | bit(self.pri, 16)
-            | bit(self.vmid16, 18)
-            | u32::from(self.stall_model) << 24
-            | bit(self.rme_impl, 30);
-        let ids = IdRegisters {
-            idr0: Idr0::from_bits(idr0).with(Idr0::RME_IMPL, self.rme_impl),
-            idr1: Idr1::from_bits(u32::from(self.sidsize) | u32::from(self.ssidsize) << 6),
-            idr3: Idr3::from_bits(bit(self.mpam, 7) | bit(self.ril, 10) | bit(self.dpt, 15)),
-            idr5: Idr5::from_bits(u32::from(self.oas)).with(Idr5::DS, self.ds).with(Idr5::D128, self.d128),
-            aidr: Aidr::from_bits(self.minor.into()),
-            ..IdRegisters::EXAMPLE
-        };
-        Caps::probe(&ids, &Hints::default()).unwrap()
+        let mut caps = Caps::probe(&IdRegisters::EXAMPLE, &Hints::default()).unwrap();
+        for (feature, there) in [
+            (Feature::Stage1, self.s1p),
+            (Feature::Stage2, self.s2p),
+            (Feature::Hyp, self.hyp),
+            (Feature::Ats, self.ats),
+            (Feature::Pri, self.pri),
+            (Feature::Msi, self.msi),
+            (Feature::Sev, self.sev),
+            (Feature::Rme, self.rme_impl),
+            (Feature::RangeInvalidation, self.ril),
+            (Feature::Mpam, self.mpam),
+            (Feature::Dpt, self.dpt),
+            (Feature::Ds, self.ds),
+            (Feature::D128, self.d128),
+        ] {
+            caps.features = caps.features.without(Features::of(&[feature])).with_if(feature, there);
+        }
+        caps.asid_bits = if self.asid16 { 16 } else { 8 };
+        caps.vmid_bits = if self.vmid16 { 16 } else { 8 };
+        caps.stream_id_bits = self.sidsize;
+        caps.substream_id_bits = self.ssidsize;
+        caps.stall_model = stall(self.stall_model);
+        caps.oas = AddressSize::from_code(self.oas).unwrap();
+        caps.minor_version = self.minor;
+        caps
     }
 
     pub(super) fn interface(&self, queue: Queue) -> Interface {

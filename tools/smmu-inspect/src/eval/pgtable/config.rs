@@ -159,16 +159,51 @@ impl Quirks {
 mod tests {
     use super::super::super::smmu::Smmu;
     use super::*;
-    use smmu_regs::{Asid, Vmid};
+    use io_pgtable_lpae::Misfit;
+    use smmu_regs::caps::Features;
+    use smmu_regs::vmsa::GranuleSet;
+    use smmu_regs::{Asid, Caps, Feature, Vmid};
     use smmu_ste::cd::CdFaultMode;
     use smmu_ste::ste::{Ats, FaultMode, Stage2Config};
     use smmu_ste::{CdConfig, SteConfig};
 
-    /// A table that can be made can be told to an SMMU that has everything.
+    /// What keeps a CD or an STE of the table from being encoded, but for the choice of its faults.
+    fn encoded(config: TableConfig, caps: &Caps) -> Result<(), String> {
+        let memory = Arena::default();
+        match PageTable::new(config, &memory).unwrap().regime() {
+            Regime::Stage1(regime) => {
+                let (asid, faults) = (Asid::new(1), CdFaultMode::Terminate);
+                let cd = CdConfig { regime, asid, faults, private_asid: true };
+                cd.encode(caps).map(drop).map_err(|error| error.to_string())
+            }
+            Regime::Stage2(regime) => {
+                let (vmid, faults) = (Vmid::new(1), FaultMode::Terminate);
+                let ste = Stage2Config { regime, vmid, faults, ats: Ats::Disabled, protect_walks: true };
+                SteConfig::Stage2(ste).encode(caps).map(drop).map_err(|error| error.to_string())
+            }
+        }
+    }
+
+    /// A table that can be made can be told to an SMMU that has everything; and to one that lacks something exactly if
+    /// [`TableConfig::fits`] says so.
     #[test]
-    fn every_table_becomes_a_cd_or_an_ste() {
-        let caps = Smmu::ASSUMED.caps().unwrap();
-        let mut checked = 0;
+    fn every_table_that_fits_becomes_a_cd_or_an_ste() {
+        let mut all = Smmu::ASSUMED.caps().unwrap();
+        all.features = all.features.union(Features::of(&[Feature::Ds, Feature::SmallTables]));
+        let changes: [fn(&mut Caps); 6] = [
+            |caps| caps.features = caps.features.without(Features::of(&[Feature::Ds])),
+            |caps| caps.features = caps.features.without(Features::of(&[Feature::SmallTables])),
+            |caps| caps.oas = AddressSize::Bits40,
+            |caps| caps.oas = AddressSize::Bits48,
+            |caps| caps.stage1_input_bits = 48,
+            |caps| caps.granules = GranuleSet::EMPTY.with(Granule::Size16K),
+        ];
+        let lesser = changes.map(|change| {
+            let mut caps = all;
+            change(&mut caps);
+            caps
+        });
+        let (mut checked, mut refused) = (0, 0);
         for granule in Granule::ALL {
             for (bits, output) in (0..=64).flat_map(|bits| AddressSize::ALL.map(|output| (bits, output))) {
                 let configs = [
@@ -178,31 +213,20 @@ mod tests {
                     TableConfig::stage2(granule, bits, output, Concatenation::Always),
                 ];
                 for config in configs.into_iter().flatten() {
-                    let memory = Arena::default();
-                    let encoded = match PageTable::new(config, &memory).unwrap().regime() {
-                        Regime::Stage1(regime) => {
-                            let (asid, faults) = (Asid::new(1), CdFaultMode::Terminate);
-                            let cd = CdConfig { regime, asid, faults, private_asid: true };
-                            cd.encode(&caps).map(drop).map_err(|error| error.to_string())
-                        }
-                        Regime::Stage2(regime) => {
-                            let (vmid, faults) = (Vmid::new(1), FaultMode::Terminate);
-                            let ste = Stage2Config {
-                                regime,
-                                vmid,
-                                faults,
-                                ats: Ats::Disabled,
-                                protect_walks: true,
-                            };
-                            let encoded = SteConfig::Stage2(ste).encode(&caps);
-                            encoded.map(drop).map_err(|error| error.to_string())
-                        }
-                    };
-                    assert_eq!(encoded, Ok(()), "{config:?}");
+                    assert_eq!(encoded(config, &all), Ok(()), "{config:?}");
+                    assert_eq!(config.fits(&all), Ok(()), "{config:?}");
                     checked += 1;
+                    for caps in &lesser {
+                        // blocks that the table may have are nothing that an STE or a CD says
+                        let blocks = |misfit: &Misfit| matches!(misfit, Misfit::LargeBlocks { .. });
+                        let fits = config.misfits(caps).find(|misfit| !blocks(misfit));
+                        let encoded = encoded(config, caps);
+                        assert_eq!(fits.is_none(), encoded.is_ok(), "{config:?}: {fits:?}, {encoded:?}");
+                        refused += u32::from(fits.is_some());
+                    }
                 }
             }
         }
-        assert!(checked > 1500, "{checked}");
+        assert!(checked > 1500 && refused > 1500, "{checked} {refused}");
     }
 }
