@@ -28,7 +28,8 @@ impl<'a> Arbitrary<'a> for Input {
             Invalidation { granule, range, leaf_levels: vmsa::levels(u)?, table_levels: vmsa::levels(u)? };
         let support = RangeSupport { ranges: u.arbitrary()?, ds: u.arbitrary()? };
         let policy = if u.arbitrary()? { Policy::Exact } else { Policy::Single };
-        Ok(Self { what, rules: Rules { support, policy, max_commands: u.int_in_range(0..=1024)? } })
+        let max_commands = u.int_in_range(0..=1024)?;
+        Ok(Self { what, rules: Rules { max_commands, policy, ..Rules::new(support) } })
     }
 }
 

@@ -2,10 +2,13 @@
 //!
 //! A range command covers `(NUM + 1) << SCALE` granules, NUM having five bits. So any number of granules `n` fits one
 //! command with the smallest SCALE whose 32 units reach it, rounded up by less than a sixteenth; and any `n` can be
-//! covered exactly by two, the second anchored at the end. Neither needs a loop.
+//! covered exactly by two, the second anchored at the end. Neither needs a loop. Which is better is a [`Policy`].
+//!
+//! Some SMMUs forget a contiguous leaf only if one command covers its whole group. One command always does; where two meet
+//! inside a group, the second reaches back to the group's start, or a third is for the group alone.
 
 use core::fmt;
-use io_pgtable_lpae::Invalidation;
+use io_pgtable_lpae::{Invalidation, PageSizes};
 use smmu_cmds::command::{TlbiOperand, TlbiRange};
 use smmu_regs::vmsa::{Granule, IovaRange, Level, LevelSet};
 use smmu_regs::{Caps, Feature};
@@ -36,8 +39,13 @@ impl RangeSupport {
 pub enum Policy {
     /// One command; it may invalidate up to a sixteenth more than asked.
     Single,
-    /// Exactly what is asked, by at most two commands.
+    /// Exactly what is asked, by at most two commands (three where [`Rules::whole_groups`] asks for it).
     Exact,
+    /// One command if it invalidates no more than this many granules beyond what was asked, else as [`Policy::Exact`].
+    Capped {
+        /// Granules too many that are still cheaper than a second command.
+        extra: u64,
+    },
 }
 
 /// Without range invalidation, more commands than this become an invalidation of the whole tag.
@@ -55,21 +63,24 @@ pub struct Rules {
     pub policy: Policy,
     /// Most commands without range invalidation.
     pub max_commands: u32,
+    /// The SMMU gives up a contiguous leaf only to one command that covers its whole group: an erratum of some. The
+    /// architecture asks for no more than that every leaf is covered by some command (D8.17, `I_JQPNP`).
+    pub whole_groups: bool,
 }
 
 impl Rules {
     /// One command where ranges are there, [`DEFAULT_MAX_COMMANDS`] where not.
     #[must_use]
     pub const fn new(support: RangeSupport) -> Self {
-        Self { support, policy: Policy::Single, max_commands: DEFAULT_MAX_COMMANDS }
+        Self { support, policy: Policy::Single, max_commands: DEFAULT_MAX_COMMANDS, whole_groups: false }
     }
 }
 
 /// By which commands a range is invalidated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RangePlan {
-    /// One or two by-address commands.
-    Operands([Option<TlbiOperand>; 2]),
+    /// One to three by-address commands.
+    Operands([Option<TlbiOperand>; 3]),
     /// One command for each step of addresses: there is no range invalidation.
     Steps(Steps),
     /// Everything of the tag: the range is too large for anything less.
@@ -110,7 +121,7 @@ impl RangePlan {
         let leaf = what.table_levels.is_empty();
         if rules.support.ranges {
             let hint = hint(what.granule, what.leaf_levels, what.table_levels, rules.support);
-            plan_ranges(range, what.granule, leaf, hint, rules)
+            plan_ranges(range, what, leaf, hint, rules)
         } else {
             plan_steps(range, what, leaf, rules.max_commands)
         }
@@ -120,8 +131,8 @@ impl RangePlan {
     pub fn operands(&self) -> impl Iterator<Item = TlbiOperand> + use<> {
         let (fixed, steps) = match *self {
             Self::Operands(operands) => (operands, None),
-            Self::Steps(steps) => ([None; 2], Some(steps)),
-            Self::WholeTag => ([None; 2], None),
+            Self::Steps(steps) => ([None; 3], Some(steps)),
+            Self::WholeTag => ([None; 3], None),
         };
         fixed.into_iter().flatten().chain(steps.into_iter().flatten())
     }
@@ -130,8 +141,9 @@ impl RangePlan {
     #[must_use]
     pub const fn commands(&self) -> u32 {
         match self {
-            Self::Operands([Some(_), Some(_)]) => 2,
-            Self::Operands(_) | Self::WholeTag => 1,
+            Self::Operands([_, None, _]) | Self::WholeTag => 1,
+            Self::Operands([_, Some(_), None]) => 2,
+            Self::Operands([_, Some(_), Some(_)]) => 3,
             Self::Steps(steps) => steps.left,
         }
     }
@@ -166,11 +178,12 @@ const fn hint(
 
 const fn plan_ranges(
     range: IovaRange,
-    granule: Granule,
+    what: &Invalidation,
     leaf: bool,
     hint: Option<Level>,
     rules: &Rules,
 ) -> RangePlan {
+    let granule = what.granule;
     let first = range.start() >> granule.shift();
     let last = range.last() >> granule.shift();
     // A range of all 2^64 bytes has at most 2^52 granules.
@@ -179,26 +192,81 @@ const fn plan_ranges(
     if scale > rules.support.max_scale() {
         return RangePlan::WholeTag;
     }
-    match rules.policy {
-        Policy::Single => {
-            let units = ((granules - 1) >> scale) + 1;
-            RangePlan::Operands([Some(operand(first, granule, leaf, hint, scale, units)), None])
-        }
-        Policy::Exact => {
-            let units = granules >> scale;
-            let head = operand(first, granule, leaf, hint, scale, units);
-            let rest = granules - (units << scale);
-            if rest == 0 {
-                return RangePlan::Operands([Some(head), None]);
+    let units = ((granules - 1) >> scale) + 1;
+    let single = match rules.policy {
+        Policy::Single => true,
+        Policy::Exact => false,
+        Policy::Capped { extra } => (units << scale) - granules <= extra,
+    };
+    if single {
+        return RangePlan::Operands([Some(operand(first, granule, leaf, hint, scale, units)), None, None]);
+    }
+    let units = granules >> scale;
+    let head = operand(first, granule, leaf, hint, scale, units);
+    let rest = granules - (units << scale);
+    if rest == 0 {
+        return RangePlan::Operands([Some(head), None, None]);
+    }
+    let mut tail = Span::up_to(last, rest);
+    let mut extra = None;
+    if rules.whole_groups {
+        let head_last = first + (units << scale) - 1;
+        if let Some((base, log2)) = split_group(first, last, head_last, tail.first, what) {
+            let longer = Span::up_to(last, last - base + 1);
+            if longer.first >= first {
+                tail = longer;
+            } else {
+                extra = Some(operand(base, granule, leaf, hint, log2, 1));
             }
-            // Rounding up reaches back into what the first command covers, never past the end.
-            let tail_scale = smallest_scale(rest);
-            let tail_units = ((rest - 1) >> tail_scale) + 1;
-            let start = last + 1 - (tail_units << tail_scale);
-            let tail = operand(start, granule, leaf, hint, tail_scale, tail_units);
-            RangePlan::Operands([Some(head), Some(tail)])
         }
     }
+    let tail = operand(tail.first, granule, leaf, hint, tail.scale, tail.units);
+    RangePlan::Operands([Some(head), Some(tail), extra])
+}
+
+/// Granules that one command covers.
+struct Span {
+    first: u64,
+    scale: u32,
+    units: u64,
+}
+
+impl Span {
+    /// At least `granules` granules, the last of which is `last`: rounding up reaches back.
+    const fn up_to(last: u64, granules: u64) -> Self {
+        let scale = smallest_scale(granules);
+        let units = ((granules - 1) >> scale) + 1;
+        Self { first: (last + 1).wrapping_sub(units << scale), scale, units }
+    }
+}
+
+/// The largest contiguous group of leaves, of the levels that were removed, that lies in `first..=last` and that neither the
+/// granules up to `head_last` nor those from `tail_first` on have entirely: its first granule, and log2 of its size in granules.
+/// Only one can be the largest: the one around the place where the two commands meet.
+const fn split_group(
+    first: u64,
+    last: u64,
+    head_last: u64,
+    tail_first: u64,
+    what: &Invalidation,
+) -> Option<(u64, u32)> {
+    let levels = [Level::ONE, Level::TWO, Level::THREE];
+    let mut rest: &[Level] = &levels;
+    while let [level, smaller @ ..] = rest {
+        rest = smaller;
+        let bytes = PageSizes::of_groups(what.granule, LevelSet::only(*level)).bitmap();
+        if bytes == 0 || !what.leaf_levels.contains(*level) {
+            continue;
+        }
+        let log2 = bytes.trailing_zeros() - what.granule.shift();
+        let low = (1 << log2) - 1;
+        let (base, end) = ((tail_first - 1) & !low, (tail_first - 1) | low);
+        let inside = base >= first && end <= last;
+        if inside && end > head_last && base < tail_first {
+            return Some((base, log2));
+        }
+    }
+    None
 }
 
 /// The smallest SCALE whose 32 units reach `granules`, which is not 0.

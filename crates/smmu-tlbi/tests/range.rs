@@ -186,7 +186,7 @@ const fn support(ds: bool) -> RangeSupport {
 }
 
 const fn rules(policy: Policy, ds: bool) -> Rules {
-    Rules { support: support(ds), policy, max_commands: 64 }
+    Rules { support: support(ds), policy, max_commands: 64, whole_groups: false }
 }
 
 /// Everything that can be said of a plan with range commands. `samples` are addresses in the range at which TLB entries
@@ -491,7 +491,7 @@ proptest! {
         let (leaves, tables) = &sets[set % sets.len()];
         let support = RangeSupport { ranges: false, ds };
         let what = what(granule, first, last, leaves, tables);
-        let plan = RangePlan::new(&what, &Rules { support, policy: Policy::Single, max_commands });
+        let plan = RangePlan::new(&what, &Rules { support, policy: Policy::Single, max_commands, whole_groups: false });
         // As many as there are entries of the smallest kind.
         let smallest = leaves.iter().chain(tables).map(|level| shift(granule, *level)).min().unwrap();
         let count = (last >> smallest) - (first >> smallest) + 1;
