@@ -2,7 +2,7 @@
 //!
 //! Everything here is arithmetic on sizes, so all of it is `const`.
 
-use crate::config::ConfigError;
+use crate::config_error::ConfigError;
 use smmu_regs::AddressSize;
 use smmu_regs::vmsa::{Granule, Level, LevelSet, concatenated_tables};
 

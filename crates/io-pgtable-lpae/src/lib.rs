@@ -53,6 +53,7 @@
 
 mod attributes;
 mod config;
+mod config_error;
 mod contiguous;
 mod descriptor;
 mod dirty;
@@ -74,7 +75,8 @@ mod visit;
 mod walk;
 
 pub use attributes::{AttributeError, Attributes, MAIR, MemoryType};
-pub use config::{ConfigError, OutputError, Stage, TableConfig};
+pub use config::{Stage, TableConfig};
+pub use config_error::{ConfigError, OutputError};
 pub use descriptor::{Leaf, Stage1Leaf, Stage2Leaf, TableDescriptor};
 pub use dirty::DirtyError;
 pub use error::{MapError, UnmapError};
