@@ -104,6 +104,53 @@ impl Narrow {
         stalls: false,
         ..Self::NOTHING
     };
+
+    /// For a host that keeps its own driver while a hypervisor at EL2 owns the SMMU (the trap filter, `trap::HostView`): what
+    /// the filter does not emulate is gone, and so is what needs more than a filter.
+    ///
+    /// | gone | because |
+    /// |---|---|
+    /// | `HYP`, `BTM`, `VMW`, `ATOS`, `VATOS`, `ECMDQ`, `MPAM`, `DPT`, `RME_IMPL`, `S2PI` | their registers and commands are not emulated |
+    /// | `D128` | nor are the level hints of invalidations for 128-bit descriptors |
+    /// | `DORMHINT` | the host's `STATUSR` never says "dormant" |
+    /// | stage 2 | it is the hypervisor's. The version then also stays, which needs `HYP` only beside both stages |
+    /// | `ATS`, and with it `PRI` | a device that lies about translated addresses passes every stage |
+    /// | stalls | the hypervisor must know which faults it has handed to the host |
+    ///
+    /// Preset bases need not be hidden: [`Caps::probe`] refuses them. A hypervisor that shadows the host's stage 2, trusts
+    /// the devices, or forwards faults may leave these:
+    ///
+    /// ```
+    /// use smmu_regs::caps::{Features, Narrow};
+    /// use smmu_regs::Feature;
+    ///
+    /// let hide = Narrow::HOST_UNDER_EL2.hide.without(Features::of(&[Feature::Ats]));
+    /// let trusting = Narrow { hide, stalls: true, ..Narrow::HOST_UNDER_EL2 };
+    /// # assert!(!trusting.hide.contains(Feature::Ats) && trusting.hide.contains(Feature::Atos));
+    /// ```
+    ///
+    /// An SMMU that always stalls faults has stalls that cannot be hidden ([`NarrowError::StallsForced`]).
+    pub const HOST_UNDER_EL2: Self = Self {
+        hide: Features::of(&[
+            Feature::Stage2,
+            Feature::Hyp,
+            Feature::BroadcastTlbi,
+            Feature::PrivateTlbMaintenance,
+            Feature::DormantHint,
+            Feature::Ats,
+            Feature::Atos,
+            Feature::Vatos,
+            Feature::VmidWildcard,
+            Feature::Rme,
+            Feature::Ecmdq,
+            Feature::Mpam,
+            Feature::Dpt,
+            Feature::S2PermissionIndirection,
+            Feature::D128,
+        ]),
+        stalls: false,
+        ..Self::NOTHING
+    };
 }
 
 impl Default for Narrow {
