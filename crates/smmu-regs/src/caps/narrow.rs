@@ -20,7 +20,7 @@ use core::fmt;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(default))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct Narrow {
     /// Features that go, and with them all that cannot be without them. [`Features::RESTRICTIONS`] stay: hiding one would
     /// give something.
