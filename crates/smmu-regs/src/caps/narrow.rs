@@ -84,7 +84,8 @@ impl Narrow {
     /// For a guest that owns stage 1 of nested translation while the host owns stage 2 and the queues: no stage 2 and no
     /// EL2 of its own, nothing that reaches past the host (broadcast invalidation, address translation registers, enhanced
     /// queues, memory partitions, device permission tables, realms, power hints), and no page requests, stalls or wake-up
-    /// events, which a host must forward by its own means before it shows them.
+    /// events, which a host must forward by its own means before it shows them. Nor what a guest would set in its STEs outside
+    /// the fields that are a guest's (`smmu_ste`'s `GuestSte`): overrides of attributes, permission indirection.
     pub const NESTED_GUEST: Self = Self {
         hide: Features::of(&[
             Feature::Stage2,
@@ -100,6 +101,9 @@ impl Narrow {
             Feature::Ecmdq,
             Feature::Mpam,
             Feature::Dpt,
+            Feature::AttrTypesOverride,
+            Feature::AttrPermsOverride,
+            Feature::S1PermissionIndirection,
         ]),
         stalls: false,
         ..Self::NOTHING
@@ -111,7 +115,7 @@ impl Narrow {
     /// | gone | because |
     /// |---|---|
     /// | `HYP`, `BTM`, `VMW`, `ATOS`, `VATOS`, `ECMDQ`, `MPAM`, `DPT`, `RME_IMPL`, `S2PI` | their registers and commands are not emulated |
-    /// | `D128` | nor are the level hints of invalidations for 128-bit descriptors |
+    /// | `ATTR_TYPES_OVR`, `ATTR_PERMS_OVR`, `S1PI`, and with it `D128` | the host's STEs become a guest's: `smmu_ste`'s `GuestSte` |
     /// | `DORMHINT` | the host's `STATUSR` never says "dormant" |
     /// | stage 2 | it is the hypervisor's. The version then also stays, which needs `HYP` only beside both stages |
     /// | `ATS`, and with it `PRI` | a device that lies about translated addresses passes every stage |
@@ -146,6 +150,10 @@ impl Narrow {
             Feature::Mpam,
             Feature::Dpt,
             Feature::S2PermissionIndirection,
+            Feature::AttrTypesOverride,
+            Feature::AttrPermsOverride,
+            Feature::S1PermissionIndirection,
+            // Without stage 1 it would not need S1PI; invalidations for its tables are not the host's (TTL128).
             Feature::D128,
         ]),
         stalls: false,
