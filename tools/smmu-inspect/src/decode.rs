@@ -178,6 +178,7 @@ pub fn matched(erratum: &Erratum) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use smmu_regs::Feature;
 
     #[test]
     fn numbers_are_read_whole_or_not_at_all() {
@@ -202,9 +203,9 @@ mod tests {
         assert_eq!(rest, "Realm queue: CMD_RESUME raises CERROR_ILL: the Realm queue never takes it");
         assert!(decode(Kind::Ste, &words("0xd 0 0 0 0 0 0 0")).unwrap().contains("S2AA64"));
         // TLBI_NH_VA with a level hint for 128-bit descriptors: an SMMU with D128 takes it.
-        let hint = decode(Kind::Command, &words("0x12 0x700")).unwrap();
+        let hint = decode(Kind::Command, &words("0x12 0x780")).unwrap();
         assert!(!hint.contains("Non-secure queue"), "{hint}");
-        assert!(everything().is_some());
+        assert!(hint.contains("TTL128") && everything().unwrap().has(Feature::D128), "{hint}");
         let error = decode(Kind::Event, &words("1 2 3")).unwrap_err();
         assert_eq!(error, DecodeError::Count { kind: Kind::Event, wanted: 4, given: 3 });
     }
