@@ -1,11 +1,11 @@
 //! The two macros: [`bitfields!`](crate::bitfields) for words of fields, [`view!`](crate::view) for structures in memory.
 
-/// Declares a word of named fields. See the [module](crate::layout).
+/// Declares a word of named fields. See [`layout`](crate::layout).
 ///
 /// Fields are listed from bit 0 up as `NAME: type, width;` and reserved gaps as `_: width;`. After the width there may be
 /// the version that defined the field (`since V3_3`) and names of its values (`= { 0: "off", 1: "on" }`); both become
 /// part of the field's documentation. For each field there is a getter in lower case and a constant in upper case;
-/// [`Layout`] and `Debug` are implemented.
+/// [`Layout`](crate::layout::Layout) and `Debug` are implemented.
 ///
 /// ```
 /// smmu_regs::bitfields! {
