@@ -45,7 +45,11 @@ fn accepted(
     match physical.decode() {
         Ok(command) => assert_eq!(command.opcode(), physical.opcode()),
         Err(DecodeError::Operand(OperandError::Misaligned { .. } | OperandError::Scale { .. })) => {}
-        Err(DecodeError::MustBeZero { command: Opcode::AtcInv, field: "SSID without SSV" | "GLOBAL without SSV", .. }) => {}
+        Err(DecodeError::MustBeZero {
+            command: Opcode::AtcInv,
+            field: "SSID without SSV" | "GLOBAL without SSV",
+            ..
+        }) => {}
         Err(error) => panic!("{physical}: {error}"),
     }
 }

@@ -4,8 +4,8 @@ use crate::vmsa;
 use arbitrary::{Arbitrary, Result, Unstructured};
 use smmu_cmds::Command;
 use smmu_cmds::command::{
-    AtcSpan, DptRegion, DptSize, Interface, NonSecureInterface, PrefetchSpan, PriResponse, RealmInterface, ResumeAction,
-    SecureInterface, Ssec, Sync, SyncSignal, TlbiOperand, TlbiRange,
+    AtcSpan, DptRegion, DptSize, Interface, NonSecureInterface, PrefetchSpan, PriResponse, RealmInterface,
+    ResumeAction, SecureInterface, Ssec, Sync, SyncSignal, TlbiOperand, TlbiRange,
 };
 use smmu_regs::caps::StallModel;
 use smmu_regs::{Asid, PhysAddr, StreamId, SubstreamId, Vmid};
@@ -106,7 +106,10 @@ impl<'a> Arbitrary<'a> for AnyCommand {
             33 => {
                 let size = *u.choose(&DptSize::ALL)?;
                 let address = PhysAddr::new(u.arbitrary::<u64>()? >> size.shift() << size.shift());
-                Command::DptiPa { region: DptRegion::new(address, size).expect("aligned"), leaf: u.arbitrary()? }
+                Command::DptiPa {
+                    region: DptRegion::new(address, size).expect("aligned"),
+                    leaf: u.arbitrary()?,
+                }
             }
             _ => Command::Sync(sync(u)?),
         }))
@@ -126,11 +129,19 @@ impl<'a> Arbitrary<'a> for AnyInterface {
                 non_secure,
                 stream_id_bits: u.int_in_range(0..=32)?,
                 sel2: u.arbitrary()?,
-                stall_model: *u.choose(&[StallModel::Supported, StallModel::TerminateOnly, StallModel::Forced])?,
+                stall_model: *u.choose(&[
+                    StallModel::Supported,
+                    StallModel::TerminateOnly,
+                    StallModel::Forced,
+                ])?,
                 ats_maintenance: u.arbitrary()?,
                 partids: u.arbitrary()?,
             }),
-            _ => Interface::Realm(RealmInterface { ats: u.arbitrary()?, dpt: u.arbitrary()?, partids: u.arbitrary()? }),
+            _ => Interface::Realm(RealmInterface {
+                ats: u.arbitrary()?,
+                dpt: u.arbitrary()?,
+                partids: u.arbitrary()?,
+            }),
         };
         Ok(Self(interface, if u.arbitrary()? { Ssec::Secure } else { Ssec::NonSecure }))
     }
