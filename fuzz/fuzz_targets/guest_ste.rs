@@ -43,7 +43,14 @@ fn nested(caps: &Caps, words: [u64; 2], guest: GuestTranslation, host: Stage2Con
         let from_host = !(GUEST_BITS[word] | HOST_BITS[word]);
         assert_eq!(both[word] & from_host, alone[word] & from_host);
     }
-    assert_eq!((both[0] >> 1 & 7, both[1] >> 28 & 3), (7, host.ats as u64));
+    // 5.2 EATS.
+    let eats = match host.ats {
+        Ats::Disabled => 0,
+        Ats::Full => 1,
+        Ats::SplitStage => 2,
+        Ats::Checked(_) => 3,
+    };
+    assert_eq!((both[0] >> 1 & 7, both[1] >> 28 & 3), (7, eats));
 }
 
 fuzz_target!(|input: Input| {

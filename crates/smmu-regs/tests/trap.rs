@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use smmu_regs::caps::IdRegisters;
 use smmu_regs::platform::{Page, RegisterOffset};
-use smmu_regs::registers::{Cr0, Gbpa, Gerror, Idr0, Idr1, Idr3};
+use smmu_regs::registers::{Cr0, Gbpa, Gerror, Idr0, Idr1, Idr3, Idr5};
 use smmu_regs::trap::{
     Access, Action, CommandsWaiting, Emulated, HostInterrupt, HostView, InterruptSource, RecordSlot, Refusal,
     Verdict,
@@ -298,6 +298,7 @@ fn ids_that_nobody_emulates_are_not_shown() {
     for field in [Idr3::MPAM, Idr3::DPT, Idr3::S2PI] {
         wrong.push(IdRegisters { idr3: shown().idr3.with(field, true), ..shown() });
     }
+    wrong.push(IdRegisters { idr5: shown().idr5.with(Idr5::D128, true), ..shown() });
     for ids in wrong {
         assert!(HostView::new(&ids).unwrap_err().to_string().contains("nobody emulates"));
     }

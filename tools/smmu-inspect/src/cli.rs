@@ -8,8 +8,9 @@ use smmu_inspect::{decode, demo};
 use smmu_machine::{Machine, ModelMachine, QemuMachine};
 use smmu_model::{Adversity, Atomicity, Profile};
 use smmu_regs::StreamId;
-use smmu_regs::caps::{ERRATA, IdRegisters};
+use smmu_regs::caps::{ERRATA, FirmwareModel, Hints, IdRegisters, Narrow};
 use smmu_regs::registers::{Aidr, Idr0, Idr1, Idr2, Idr3, Idr5, Idr6, Iidr};
+use smmu_regs::vmsa::HardwareUpdate;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
@@ -128,9 +129,54 @@ struct ProbeArgs {
     /// Refuses reserved values and impossible combinations.
     #[arg(long)]
     strict: bool,
+    /// The model that firmware names: some errata are matched by it alone.
+    #[arg(long, value_enum, default_value_t = Model::Generic)]
+    model: Model,
+    /// What firmware says about coherent access, in place of IDR0.COHACC.
+    #[arg(long)]
+    coherent: Option<bool>,
+    /// What firmware says about updates of descriptors, in place of IDR0.HTTU, as the field has it: 0 to 3.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=3))]
+    httu: Option<u8>,
     /// Prints instead the ID registers for a guest that owns stage 1 of nested translation.
     #[arg(long)]
     guest: bool,
+    /// Prints instead the ID registers for a host whose SMMU belongs to a hypervisor at EL2.
+    #[arg(long, conflicts_with = "guest")]
+    host_under_el2: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Model {
+    /// Nothing special.
+    Generic,
+    /// HiSilicon Hi161x: IORT model 1.
+    Hi161x,
+    /// Cavium ThunderX2 CN99xx: IORT model 2.
+    Cn99xx,
+    /// NVIDIA Tegra264.
+    Tegra264,
+}
+
+impl ProbeArgs {
+    fn hints(&self) -> Hints {
+        Hints {
+            coherent: self.coherent,
+            httu: self.httu.map(|httu| match httu {
+                0 => HardwareUpdate::None,
+                1 => HardwareUpdate::AccessFlag,
+                2 => HardwareUpdate::Dirty,
+                _ => HardwareUpdate::TableAccessFlag,
+            }),
+            model: match self.model {
+                Model::Generic => FirmwareModel::Generic,
+                Model::Hi161x => FirmwareModel::HisiliconHi161x,
+                Model::Cn99xx => FirmwareModel::CaviumCn99xx,
+                Model::Tegra264 => FirmwareModel::Tegra264,
+            },
+            ..Hints::default()
+        }
+    }
 }
 
 fn register(text: &str) -> Result<u32, String> {
@@ -268,11 +314,13 @@ fn run_probe(args: &ProbeArgs) -> Result<bool, Failure> {
         aidr: Aidr::from_bits(args.aidr),
         ..IdRegisters::default()
     };
-    if args.guest {
-        println!("{}", decode::guest(&ids, args.strict)?);
-    } else {
-        println!("{}", decode::probe(&ids, args.strict)?);
-    }
+    let hints = args.hints();
+    let said = match (args.guest, args.host_under_el2) {
+        (true, _) => decode::shown(&ids, &hints, args.strict, &Narrow::NESTED_GUEST)?,
+        (_, true) => decode::shown(&ids, &hints, args.strict, &Narrow::HOST_UNDER_EL2)?,
+        _ => decode::probe(&ids, &hints, args.strict)?,
+    };
+    println!("{said}");
     Ok(true)
 }
 

@@ -112,33 +112,38 @@ fn command(raw: RawCommand) -> String {
     text
 }
 
-/// The example SMMU with all that its command queue can have besides.
+/// The example SMMU with all that its command queue can have besides. `D128` comes with what it includes (6.3.6).
 fn everything() -> Option<Caps> {
     let ids = IdRegisters::EXAMPLE;
-    let idr3 = ids.idr3.with(Idr3::MPAM, true).with(Idr3::DPT, true);
+    let besides = [Idr3::MPAM, Idr3::DPT, Idr3::S1PI, Idr3::S2PI, Idr3::S2PO, Idr3::AIE, Idr3::MTEPERM];
+    let idr3 = besides.into_iter().fold(ids.idr3, |idr3, field| idr3.with(field, true));
     let idr5 = ids.idr5.with(Idr5::DS, true).with(Idr5::D128, true);
-    Caps::probe(&IdRegisters { idr3, idr5, ..ids }, &Hints::default()).ok()
+    Caps::probe_strict(&IdRegisters { idr3, idr5, ..ids }, &Hints::default()).ok()
 }
 
 /// What an SMMU with these ID registers can do.
 ///
 /// # Errors
 /// It cannot be driven; with `strict`, also if anything in the registers is reserved or impossible.
-pub fn probe(ids: &IdRegisters, strict: bool) -> Result<String, ProbeError> {
-    Ok(caps(ids, strict)?.to_string())
+pub fn probe(ids: &IdRegisters, hints: &Hints, strict: bool) -> Result<String, ProbeError> {
+    Ok(caps(ids, hints, strict)?.to_string())
 }
 
-fn caps(ids: &IdRegisters, strict: bool) -> Result<Caps, ProbeError> {
-    let hints = Hints::default();
-    if strict { Caps::probe_strict(ids, &hints) } else { Caps::probe(ids, &hints) }
+fn caps(ids: &IdRegisters, hints: &Hints, strict: bool) -> Result<Caps, ProbeError> {
+    if strict { Caps::probe_strict(ids, hints) } else { Caps::probe(ids, hints) }
 }
 
-/// The ID registers that a guest may see which owns stage 1 of nested translation on such an SMMU.
+/// The ID registers that are left of such an SMMU for somebody who is shown no more than `narrow` lets stay.
 ///
 /// # Errors
-/// Those of [`probe`]; nothing is left that a guest could drive.
-pub fn guest(ids: &IdRegisters, strict: bool) -> Result<String, Box<dyn std::error::Error>> {
-    let shown = caps(ids, strict)?.narrow(&Narrow::NESTED_GUEST)?;
+/// Those of [`probe`]; nothing is left that could be driven.
+pub fn shown(
+    ids: &IdRegisters,
+    hints: &Hints,
+    strict: bool,
+    narrow: &Narrow,
+) -> Result<String, Box<dyn std::error::Error>> {
+    let shown = caps(ids, hints, strict)?.narrow(narrow)?;
     let ids = shown.to_guest_id_registers()?;
     let words = [
         ("IDR0", ids.idr0.into_bits()),
@@ -173,6 +178,7 @@ pub fn matched(erratum: &Erratum) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use smmu_regs::Feature;
 
     #[test]
     fn numbers_are_read_whole_or_not_at_all() {
@@ -196,6 +202,10 @@ mod tests {
         assert_eq!(first, "CMD_RESUME StreamID=0x3 STAG=0x1 Terminate");
         assert_eq!(rest, "Realm queue: CMD_RESUME raises CERROR_ILL: the Realm queue never takes it");
         assert!(decode(Kind::Ste, &words("0xd 0 0 0 0 0 0 0")).unwrap().contains("S2AA64"));
+        // TLBI_NH_VA with a level hint for 128-bit descriptors: an SMMU with D128 takes it.
+        let hint = decode(Kind::Command, &words("0x12 0x780")).unwrap();
+        assert!(!hint.contains("Non-secure queue"), "{hint}");
+        assert!(hint.contains("TTL128") && everything().unwrap().has(Feature::D128), "{hint}");
         let error = decode(Kind::Event, &words("1 2 3")).unwrap_err();
         assert_eq!(error, DecodeError::Count { kind: Kind::Event, wanted: 4, given: 3 });
     }

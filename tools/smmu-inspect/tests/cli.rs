@@ -100,6 +100,9 @@ fn a_wrong_command_line_is_2_and_names_what_is_wrong() {
         (&["eval"], "FILE"),
         (&["probe", "--idr0", "zz", "--idr1", "0", "--idr5", "0"], "zz"),
         (&["probe", "--idr0", "0x100000000", "--idr1", "0", "--idr5", "0"], "0x100000000"),
+        (&["probe", "--idr0", "0", "--idr1", "0", "--idr5", "0", "--httu", "4"], "httu"),
+        (&["probe", "--idr0", "0", "--idr1", "0", "--idr5", "0", "--model", "cray"], "cray"),
+        (&["probe", "--idr0", "0", "--idr1", "0", "--idr5", "0", "--guest", "--host-under-el2"], "--guest"),
         (&["decode", "event", "1", "2"], "4 words"),
         (&["decode", "ste", "zz"], "zz"),
         (&["differ", "--seed", "zz"], "zz"),
@@ -143,19 +146,42 @@ fn a_guests_registers_can_be_probed_again() {
         "--aidr",
         "3",
     ];
-    let output = run(&[&["probe", "--guest"][..], &host].concat());
-    let said = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{said}");
-    let words: Vec<&str> = said.lines().map(|line| line.split_once(' ').unwrap().1).collect();
-    let [idr0, idr1, _, idr3, _, idr5, _, _, aidr] = words[..] else { panic!("{said}") };
-    let guest = ["--idr0", idr0, "--idr1", idr1, "--idr3", idr3, "--idr5", idr5, "--aidr", aidr];
-    let output = run(&[&["probe", "--strict"][..], &guest].concat());
-    let said = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    assert!(
-        said.contains("SMMUv3.3") && said.contains(" S1P ") && !said.contains("S2P") && !said.contains("BTM"),
-        "{said}"
-    );
+    for (whose, ats) in [("--guest", true), ("--host-under-el2", false)] {
+        let output = run(&[&["probe", whose][..], &host].concat());
+        let said = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        let words: Vec<&str> = said.lines().map(|line| line.split_once(' ').unwrap().1).collect();
+        let [idr0, idr1, _, idr3, _, idr5, _, _, aidr] = words[..] else { panic!("{said}") };
+        let guest = ["--idr0", idr0, "--idr1", idr1, "--idr3", idr3, "--idr5", idr5, "--aidr", aidr];
+        let output = run(&[&["probe", "--strict"][..], &guest].concat());
+        let said = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert!(said.contains("SMMUv3.3") && said.contains(" S1P "), "{said}");
+        assert!(!said.contains("S2P") && !said.contains("BTM") && said.contains(" ATS ") == ats, "{said}");
+    }
+}
+
+#[test]
+fn what_firmware_says_counts() {
+    let qemu = ["probe", "--idr0", "0x0d44101b", "--idr1", "0x02730010", "--idr5", "0x74", "--aidr", "1"];
+    for (more, told, not) in [
+        (&[][..], &["COHACC", "none known", "Level0"][..], &["quirks"][..]),
+        (&["--coherent", "false"], &["none known"], &["COHACC"]),
+        (&["--httu", "2"], &["hardware updates  Dirty"], &[]),
+        (
+            &["--model", "cn99xx"],
+            &["PAGE0_REGS_ONLY", "COMBINED_IRQ", "\n                  126 ("],
+            &["none known"],
+        ),
+        (&["--model", "hi161x"], &["SKIP_PREFETCH UNTRANSLATED_MSI"], &["none known"]),
+        (&["--model", "tegra264"], &["REPEAT_CFGI_TLBI"], &["none known"]),
+    ] {
+        let output = run(&[&qemu[..], more].concat());
+        let said = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert!(told.iter().all(|part| said.contains(part)), "{more:?}: {said}");
+        assert!(!not.iter().any(|part| said.contains(part)), "{more:?}: {said}");
+    }
 }
 
 #[test]

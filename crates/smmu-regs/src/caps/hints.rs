@@ -22,7 +22,7 @@ pub enum FirmwareModel {
 /// What is known about this SMMU from elsewhere than its registers: firmware, the CPUs, the platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(default))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct Hints {
     /// Whether the SMMU's accesses are coherent, where firmware says so (DT `dma-coherent`, the IORT node's flag). It
     /// overrides `IDR0.COHACC`: only the system's integrator knows.

@@ -118,6 +118,7 @@ pub enum TableEndianness {
 /// `2^queues_per_page_log2` queues, 16 bytes apiece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct Ecmdq {
     /// log2 of the number of control pages, 0 to 8.
     pub pages_log2: u8,
@@ -164,6 +165,7 @@ fn step_down(value: u8, steps: &[u8]) -> Option<u8> {
 /// [`Caps::quirks`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 #[non_exhaustive]
 pub struct Caps {
     /// The feature bitmap.

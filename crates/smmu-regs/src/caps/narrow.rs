@@ -20,7 +20,7 @@ use core::fmt;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(default))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct Narrow {
     /// Features that go, and with them all that cannot be without them. [`Features::RESTRICTIONS`] stay: hiding one would
     /// give something.
@@ -84,7 +84,8 @@ impl Narrow {
     /// For a guest that owns stage 1 of nested translation while the host owns stage 2 and the queues: no stage 2 and no
     /// EL2 of its own, nothing that reaches past the host (broadcast invalidation, address translation registers, enhanced
     /// queues, memory partitions, device permission tables, realms, power hints), and no page requests, stalls or wake-up
-    /// events, which a host must forward by its own means before it shows them.
+    /// events, which a host must forward by its own means before it shows them. Nor what a guest would set in its STEs outside
+    /// the fields that are a guest's (`smmu_ste`'s `GuestSte`): overrides of attributes, permission indirection.
     pub const NESTED_GUEST: Self = Self {
         hide: Features::of(&[
             Feature::Stage2,
@@ -100,6 +101,60 @@ impl Narrow {
             Feature::Ecmdq,
             Feature::Mpam,
             Feature::Dpt,
+            Feature::AttrTypesOverride,
+            Feature::AttrPermsOverride,
+            Feature::S1PermissionIndirection,
+        ]),
+        stalls: false,
+        ..Self::NOTHING
+    };
+
+    /// For a host that keeps its own driver while a hypervisor at EL2 owns the SMMU (the trap filter, `trap::HostView`): what
+    /// the filter does not emulate is gone, and so is what needs more than a filter.
+    ///
+    /// | gone | because |
+    /// |---|---|
+    /// | `HYP`, `BTM`, `VMW`, `ATOS`, `VATOS`, `ECMDQ`, `MPAM`, `DPT`, `RME_IMPL`, `S2PI` | their registers and commands are not emulated |
+    /// | `ATTR_TYPES_OVR`, `ATTR_PERMS_OVR`, `S1PI`, and with it `D128` | the host's STEs become a guest's: `smmu_ste`'s `GuestSte` |
+    /// | `DORMHINT` | the host's `STATUSR` never says "dormant" |
+    /// | stage 2 | it is the hypervisor's. The version then also stays, which needs `HYP` only beside both stages |
+    /// | `ATS`, and with it `PRI` | a device that lies about translated addresses passes every stage |
+    /// | stalls | the hypervisor must know which faults it has handed to the host |
+    ///
+    /// Preset bases need not be hidden: [`Caps::probe`] refuses them. A hypervisor that shadows the host's stage 2, trusts
+    /// the devices, or forwards faults may leave these:
+    ///
+    /// ```
+    /// use smmu_regs::caps::{Features, Narrow};
+    /// use smmu_regs::Feature;
+    ///
+    /// let hide = Narrow::HOST_UNDER_EL2.hide.without(Features::of(&[Feature::Ats]));
+    /// let trusting = Narrow { hide, stalls: true, ..Narrow::HOST_UNDER_EL2 };
+    /// # assert!(!trusting.hide.contains(Feature::Ats) && trusting.hide.contains(Feature::Atos));
+    /// ```
+    ///
+    /// An SMMU that always stalls faults has stalls that cannot be hidden ([`NarrowError::StallsForced`]).
+    pub const HOST_UNDER_EL2: Self = Self {
+        hide: Features::of(&[
+            Feature::Stage2,
+            Feature::Hyp,
+            Feature::BroadcastTlbi,
+            Feature::PrivateTlbMaintenance,
+            Feature::DormantHint,
+            Feature::Ats,
+            Feature::Atos,
+            Feature::Vatos,
+            Feature::VmidWildcard,
+            Feature::Rme,
+            Feature::Ecmdq,
+            Feature::Mpam,
+            Feature::Dpt,
+            Feature::S2PermissionIndirection,
+            Feature::AttrTypesOverride,
+            Feature::AttrPermsOverride,
+            Feature::S1PermissionIndirection,
+            // Without stage 1 it would not need S1PI; invalidations for its tables are not the host's (TTL128).
+            Feature::D128,
         ]),
         stalls: false,
         ..Self::NOTHING

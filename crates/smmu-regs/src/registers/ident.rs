@@ -47,7 +47,7 @@ bitfields! {
         S1P: bool, 1 = { 0: "stage 1 not implemented", 1: "stage 1 implemented" };
         /// Bit 2 = AArch32 LPAE, bit 3 = AArch64; VMSAv9-128 is advertised by IDR5.D128.
         TTF: u8, 2 = { 0: "reserved", 1: "VMSAv8-32 LPAE only", 2: "VMSAv8-64 only", 3: "both" };
-        /// Firmware (IORT/DT) overrides this in Linux.
+        /// Firmware's word, where there is one, goes before it.
         COHACC: bool, 1 = { 0: "table/queue/structure accesses not IO-coherent", 1: "coherent" };
         /// Broadcast TLB maintenance by PEs.
         BTM: bool, 1 = { 0: "no broadcast TLB maintenance", 1: "participates in broadcast TLB maintenance" };
@@ -148,7 +148,7 @@ bitfields! {
         /// RES0 unless PRI and SSIDSIZE>0.
         PPS: bool, 1 = { 0: "STE.PPAR decides", 1: "PASID always used on PRI auto-responses" };
         _: 1;
-        /// Bit 6 is RES0.
+        /// Memory partitioning and monitoring.
         MPAM: bool, 1 since V3_2 = { 0: "no", 1: "MPAM in at least one Security state" };
         /// 1 from 3.2.
         FWB: bool, 1 since V3_2 = { 0: "no", 1: "STE.S2FWB supported" };
@@ -165,7 +165,7 @@ bitfields! {
             0: "S2PTW=0 allows device-mapped walks",
             1: "S2PTW=0 turns them into Normal-NC",
         };
-        /// Implies ATS; introduced with the RME DA additions; exact version not stated in the text read.
+        /// Implies ATS; excludes IDR0.TTF\[0\].
         DPT: bool, 1 since V3_3 = { 0: "no", 1: "Device Permission Table for NS streams (EATS=0b11)" };
         /// PASIDs on Translated transactions.
         PASIDTT: bool, 1 since V3_4 = { 0: "no", 1: "PASID on ATS Translated transactions" };

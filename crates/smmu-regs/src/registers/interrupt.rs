@@ -127,9 +127,9 @@ bitfields! {
         MSI_GERROR_ABT_ERR: bool, 1;
         /// Acknowledges the error of the same name.
         SFM_ERR: bool, 1;
-        /// An ECMDQ error is pending; only with ECMDQ.
+        /// Acknowledges the error of the same name; only with ECMDQ.
         CMDQP_ERR: bool, 1 since V3_3;
-        /// DPT lookup fault recorded in DPT_CFG_FAR; only with IDR3.DPT.
+        /// Acknowledges the error of the same name; only with IDR3.DPT.
         DPT_ERR: bool, 1 since V3_3;
         _: 21;
     }

@@ -8,7 +8,7 @@
 //!
 //! | what | whose | how the host sees it |
 //! |---|---|---|
-//! | ID registers | the hypervisor's choice | [`HostView::new`] takes what the host is shown, and refuses what nobody emulates |
+//! | ID registers | the hypervisor's choice | [`HostView::new`] refuses what nobody emulates; [`Narrow::HOST_UNDER_EL2`](crate::caps::Narrow::HOST_UNDER_EL2) leaves the rest |
 //! | CR0, CR1, CR2, IRQ_CTRL | the host's view | acknowledged at once; the real ones never change |
 //! | stream table | real one: the hypervisor's | the host's is read by the hypervisor, judged, and copied ([`Action::StreamTable`]) |
 //! | command queue | real one: the hypervisor's | the host's is read by the hypervisor, one copy of each command (`smmu_cmds::host`) |
@@ -35,13 +35,14 @@
 //! is its own affair.
 //!
 //! ```
-//! use smmu_regs::caps::IdRegisters;
+//! use smmu_regs::Caps;
+//! use smmu_regs::caps::{Hints, IdRegisters, Narrow};
 //! use smmu_regs::platform::RegisterOffset;
-//! use smmu_regs::registers::{Cr0, Idr0};
+//! use smmu_regs::registers::Cr0;
 //! use smmu_regs::trap::{Access, Action, HostView, Verdict};
 //!
-//! let real = IdRegisters::EXAMPLE;
-//! let shown = IdRegisters { idr0: real.idr0.with(Idr0::HYP, false).with(Idr0::BTM, false), ..real };
+//! let real = Caps::probe(&IdRegisters::EXAMPLE, &Hints::default())?;
+//! let shown = real.narrow(&Narrow::HOST_UNDER_EL2)?.to_guest_id_registers()?;
 //! let view = HostView::new(&shown)?;
 //! let cr0 = RegisterOffset::page0(0x20);
 //! let enable = u64::from(Cr0::new().with(Cr0::CMDQEN, true).into_bits());
@@ -52,7 +53,7 @@
 //! assert!(matches!(ack, Verdict::Emulate(made) if made.value == enable));
 //! // A Secure register is nobody's business.
 //! assert!(matches!(view.judge(&Access::read32(RegisterOffset::page0(0x8000))), Verdict::Refuse(_)));
-//! # Ok::<(), smmu_regs::trap::ViewError>(())
+//! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 
 mod access;

@@ -3,7 +3,7 @@
 use super::place::Source;
 use crate::addr::PhysAddr;
 use crate::caps::IdRegisters;
-use crate::registers::{Cr0, Gbpa, Idr0, Idr1, Idr3, IrqCtrl, StrtabBase, StrtabBaseCfg};
+use crate::registers::{Cr0, Gbpa, Idr0, Idr1, Idr3, Idr5, IrqCtrl, StrtabBase, StrtabBaseCfg};
 use core::fmt;
 
 /// The registers of the SMMU that the host believes in. A plain value: the hypervisor keeps it beside the real SMMU, where
@@ -107,8 +107,8 @@ impl HostView {
     /// An SMMU after reset that shows the host these ID registers. GBPA is ABORT: nothing bypasses before the host says so.
     ///
     /// # Errors
-    /// They show a feature that the filter does not emulate: ATOS, VATOS, HYP, VMW, BTM, RME, preset bases, ECMDQ, MPAM or
-    /// DPT.
+    /// They show a feature that the filter, or who serves the host's commands, does not emulate: ATOS, VATOS, HYP, VMW, BTM, RME,
+    /// preset bases, ECMDQ, MPAM, DPT, S2PI or D128. [`Narrow::HOST_UNDER_EL2`](crate::caps::Narrow::HOST_UNDER_EL2) takes them away.
     pub fn new(ids: &IdRegisters) -> Result<Self, ViewError> {
         let (idr0, idr1, idr3) = (ids.idr0.into_bits(), ids.idr1.into_bits(), ids.idr3.into_bits());
         let hidden = [
@@ -124,6 +124,8 @@ impl HostView {
             ("IDR3", Idr3::MPAM.info(), idr3),
             ("IDR3", Idr3::DPT.info(), idr3),
             ("IDR3", Idr3::S2PI.info(), idr3),
+            // TTL128, in the host's invalidations.
+            ("IDR5", Idr5::D128.info(), ids.idr5.into_bits()),
         ];
         for (register, field, bits) in hidden {
             let value = field.get(u64::from(bits));

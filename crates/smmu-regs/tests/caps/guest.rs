@@ -4,6 +4,8 @@ use crate::law::{any_words, everything, forbidden, ids, set, words, wrong_versio
 use crate::sets::{any_narrow, within};
 use proptest::prelude::*;
 use smmu_regs::caps::{Features, GuestError, Hints, IdRegisters, Narrow, Quantity, Quirks};
+#[cfg(feature = "hypervisor")]
+use smmu_regs::caps::{NarrowError, StallModel};
 use smmu_regs::registers::{Idr4, Iidr};
 use smmu_regs::vmsa::GranuleSet;
 use smmu_regs::{AddressSize, Caps, Feature, Quirk};
@@ -45,6 +47,11 @@ fn a_nested_guest_sees_stage_1_and_no_way_past_the_host() {
         Feature::Dpt,
         Feature::Rme,
         Feature::SplitStageAts,
+        // Fields of an STE that are not a guest's (the facts about Linux, section 11).
+        Feature::AttrTypesOverride,
+        Feature::AttrPermsOverride,
+        Feature::S1PermissionIndirection,
+        Feature::D128,
     ];
     assert!(guest.features.intersect(Features::of(&never)).is_empty(), "{}", guest.features);
     assert_eq!(guest.minor_version, 4);
@@ -131,8 +138,99 @@ fn linear_stream_tables_are_small() {
     assert_eq!(small.guest_view(), Ok(small));
 }
 
+/// ID registers of SMMUs that exist: QEMU's two-stage one as it was read; Arm's products by their IIDRs, with the features that
+/// the reference vectors (`idr_probe`) give them.
+#[cfg(feature = "hypervisor")]
+const REAL: [(&str, [u32; 6]); 7] = [
+    ("QEMU", [0x0d44_101b, 0x0273_0010, 0x1414, 0x74, 0, 1]),
+    ("MMU-600 r0p2", [0x0c4d_76bb, 0x0273_9d1e, 0, 0x75, 0x4830_243b, 2]),
+    ("MMU-600 r2p0", [0x0c4d_76bb, 0x0273_9d1a, 0, 0x75, 0x4832_043b, 2]),
+    ("MMU-700 r0p0", [0x0c4d_76bf, 0x0a73_9d19, 0x1500, 0x75, 0x4870_043b, 2]),
+    ("MMU-700 r1p1", [0x0c4d_76bb, 0x0a73_9d1e, 0x1500, 0x75, 0x4871_143b, 2]),
+    ("MMU-L1 r0p0", [0x0c4d_76bb, 0x0a73_9d1c, 0x1500, 0x75, 0x48a0_043b, 2]),
+    ("MMU-S3 r1p1", [0x0c4d_76bb, 0x0a73_9d1a, 0x1500, 0x75, 0x4981_143b, 2]),
+];
+
+/// The trap filter emulates all that a host under EL2 is shown, and the host's driver can work with it.
+#[cfg(feature = "hypervisor")]
+fn is_filtered(real: &IdRegisters, narrow: &Narrow) -> Caps {
+    use smmu_regs::platform::RegisterOffset;
+    use smmu_regs::trap::{Access, HostView, Verdict};
+    let host = Caps::probe(real, &Hints::default()).unwrap();
+    let shown = host.narrow(narrow).unwrap().to_guest_id_registers().unwrap();
+    let view = HostView::new(&shown).unwrap();
+    // What the host reads through the filter is what was made for it. IDR2, IDR4 and IDR6 have nothing to say.
+    let read = [0x00, 0x04, 0x08, 0x0c, 0x10, 0x14, 0x190, 0x18, 0x1c].map(|offset| {
+        match view.judge(&Access::read32(RegisterOffset::page0(offset))) {
+            Verdict::Emulate(made) => u32::try_from(made.value).unwrap(),
+            Verdict::Refuse(_) if offset == 0x190 => 0,
+            other => panic!("{offset:#x}: {other:?}"),
+        }
+    });
+    assert_eq!(read, words(&shown));
+    let guest = probe(&ids(read));
+    assert!(guest.has(Feature::Stage1) && within(&guest, &host));
+    guest
+}
+
+#[cfg(feature = "hypervisor")]
+#[test]
+fn a_host_under_el2_is_shown_what_the_filter_emulates() {
+    let real = REAL
+        .map(|(_, [idr0, idr1, idr3, idr5, iidr, aidr])| ids([idr0, idr1, 0, idr3, 0, idr5, 0, iidr, aidr]));
+    for real in real.into_iter().chain([IdRegisters::EXAMPLE, ids(everything())]) {
+        let guest = is_filtered(&real, &Narrow::HOST_UNDER_EL2);
+        let never = [
+            Feature::Stage2,
+            Feature::Ats,
+            Feature::Pri,
+            Feature::Hyp,
+            Feature::D128,
+            Feature::AttrTypesOverride,
+            Feature::AttrPermsOverride,
+        ];
+        assert!(guest.features.intersect(Features::of(&never)).is_empty(), "{}", guest.features);
+        assert_eq!(guest.stall_model, StallModel::TerminateOnly);
+    }
+    // Nothing is lost that need not be.
+    let guest = is_filtered(&ids(everything()), &Narrow::HOST_UNDER_EL2);
+    let kept =
+        [Feature::Msi, Feature::RangeInvalidation, Feature::TwoLevelCdTable, Feature::Ds, Feature::Epan];
+    assert!(guest.features.covers(Features::of(&kept)), "{}", guest.features);
+    assert_eq!((guest.minor_version, guest.substream_id_bits), (4, 20));
+}
+
+#[cfg(feature = "hypervisor")]
+#[test]
+fn a_host_under_el2_can_be_shown_what_the_hypervisor_forwards() {
+    let hide = Narrow::HOST_UNDER_EL2.hide;
+    let hide = hide.without(Features::of(&[Feature::Ats, Feature::Stage2]));
+    let narrow = Narrow { hide, stalls: true, ..Narrow::HOST_UNDER_EL2 };
+    let guest = is_filtered(&ids(everything()), &narrow);
+    let shown = [Feature::Nested, Feature::Ats, Feature::Pri];
+    assert!(guest.features.covers(Features::of(&shown)), "{}", guest.features);
+    assert_eq!(guest.stall_model, StallModel::Supported);
+    // Both stages without HYP are of no later version (6.3.1).
+    assert_eq!(guest.minor_version, 1);
+    let mut forced = everything();
+    set(&mut forced, "IDR0.STALL_MODEL", 2);
+    assert_eq!(is_filtered(&ids(forced), &narrow).stall_model, StallModel::Forced);
+    assert_eq!(probe(&ids(forced)).narrow(&Narrow::HOST_UNDER_EL2), Err(NarrowError::StallsForced));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3_000))]
+
+    /// Whatever the SMMU is: what is left of it for a host under EL2, if anything is, the filter emulates.
+    #[cfg(feature = "hypervisor")]
+    #[test]
+    fn the_filter_refuses_no_host_under_el2(real in any_words(), stalls: bool) {
+        let Ok(caps) = Caps::probe(&ids(real), &Hints::default()) else { return Ok(()) };
+        let narrow = Narrow { stalls, ..Narrow::HOST_UNDER_EL2 };
+        if let Some(Ok(shown)) = caps.narrow(&narrow).ok().map(|caps| caps.to_guest_id_registers()) {
+            prop_assert!(smmu_regs::trap::HostView::new(&shown).is_ok(), "{shown:?}");
+        }
+    }
 
     /// Whatever the host is and whatever it hides: the guest reads exactly the view, which is within the host's
     /// capabilities, and nothing that it reads is forbidden.

@@ -1,6 +1,7 @@
 //! What the architecture forbids, stated on register words: typed from IHI 0070 6.3.1 to 6.3.6, 6.3.45 and 2.3 to 2.9, not
 //! from the code. Positions come from the facts.
 
+use crate::common::Facts;
 use proptest::prelude::*;
 use smmu_regs::caps::IdRegisters;
 use smmu_regs::registers::{Aidr, Idr0, Idr1, Idr2, Idr3, Idr4, Idr5, Idr6, Iidr};
@@ -9,18 +10,13 @@ use std::sync::LazyLock;
 
 /// Place of each field of each ID register, by name.
 pub(crate) static FIELDS: LazyLock<HashMap<String, (u32, u32)>> = LazyLock::new(|| {
-    let mut register = String::new();
-    let mut fields = HashMap::new();
-    for line in include_str!("../facts/registers.txt").lines() {
-        match line.split_whitespace().collect::<Vec<_>>()[..] {
-            ["reg", name, ..] => register = name.to_owned(),
-            [name, lsb, msb] => {
-                fields.insert(format!("{register}.{name}"), (lsb.parse().unwrap(), msb.parse().unwrap()));
-            }
-            _ => {}
-        }
+    let mut places = HashMap::new();
+    for (register, fact) in Facts::read().0 {
+        places.extend(
+            fact.fields.iter().map(|field| (format!("{register}.{}", field.name), (field.lsb, field.msb))),
+        );
     }
-    fields
+    places
 });
 
 /// IDR0 to IDR6, IIDR, AIDR.

@@ -3,7 +3,9 @@
 use crate::law::{any_words, everything, ids};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use smmu_regs::caps::{ERRATA, FirmwareModel, Hints, IdRegisters, Narrow, Quirk, Quirks, Requirements};
+use smmu_regs::caps::{
+    ERRATA, Features, FirmwareModel, Hints, IdRegisters, Narrow, Quirk, Quirks, Requirements,
+};
 use smmu_regs::vmsa::HardwareUpdate;
 use smmu_regs::{Caps, Feature};
 
@@ -37,6 +39,17 @@ fn names_that_are_none_are_refused() {
         assert!(serde_json::from_value::<Caps>(wrong).is_err(), "{key} {value}");
     }
     assert!(serde_json::from_value::<IdRegisters>(json!({ "idr7": 1 })).is_err());
+    // A slip in a file must not show a guest what was to be hidden.
+    assert!(serde_json::from_value::<Narrow>(json!({ "hidden": ["Ats"] })).is_err());
+    assert!(serde_json::from_value::<Requirements>(json!({ "feature": ["Ats"] })).is_err());
+    assert!(serde_json::from_value::<Hints>(json!({ "coherence": false })).is_err());
+    assert_eq!(
+        serde_json::from_value::<Narrow>(json!({ "hide": ["Ats"], "stalls": false })).unwrap(),
+        Narrow { hide: Features::of(&[Feature::Ats]), stalls: false, ..Narrow::NOTHING }
+    );
+    let mut more = stored;
+    more["ats"] = json!(true);
+    assert!(serde_json::from_value::<Caps>(more).is_err());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What a guest may put into its STE.
 
 use crate::setup::*;
+use smmu_regs::caps::Narrow;
 
 #[test]
 fn a_guest_may_set_its_stage_1_and_no_more() {
@@ -76,4 +77,25 @@ fn a_guest_may_set_its_stage_1_and_no_more() {
     assert_eq!(guest.context_pointer(), PhysAddr::new(0x7000));
     let ste = SteConfig::Nested { guest, stage2: STAGE2, may_stall: true }.encode(&example()).unwrap();
     assert_eq!((ste.words()[0], ste.words()[1] >> 28 & 3), (0x700f, 0));
+}
+
+/// What the presets show a guest, or a host under a hypervisor: the STEs that its driver then writes are a guest's.
+#[test]
+fn a_driver_that_believes_its_id_registers_is_not_refused() {
+    for (narrow, ats) in [(Narrow::NESTED_GUEST, Ats::Full), (Narrow::HOST_UNDER_EL2, Ats::Disabled)] {
+        let ids = example().narrow(&narrow).unwrap().to_guest_id_registers().unwrap();
+        let shown = Caps::probe_strict(&ids, &Hints::default()).unwrap();
+        for without_substream in
+            [WithoutSubstream::Terminate, WithoutSubstream::Bypass, WithoutSubstream::UseCd0]
+        {
+            let cd_table = CdTablePointer { without_substream, ..STAGE1.cd_table };
+            let world = StreamWorld::El1(Vmid::new(0));
+            let stage1 = SteConfig::Stage1(Stage1Config { cd_table, world, may_stall: false, ats });
+            let words = stage1.encode(&shown).unwrap().words();
+            let taken = GuestSte::new([words[0], words[1]]);
+            assert!(matches!(taken, Ok(GuestSte::Translate(_))), "{taken:?}");
+        }
+        let words = SteConfig::Bypass.encode(&shown).unwrap().words();
+        assert_eq!(GuestSte::new([words[0], words[1]]), Ok(GuestSte::Bypass));
+    }
 }
