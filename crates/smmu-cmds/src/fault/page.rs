@@ -195,6 +195,12 @@ impl<O: Copy + PartialEq, const N: usize> PageGroups<O, N> {
         Self { instance, when_full, ledger: Ledger::new() }
     }
 
+    /// The SMMU by which the requests came.
+    #[must_use]
+    pub const fn instance(&self) -> InstanceId {
+        self.instance
+    }
+
     /// Takes notice of a request from the PRI queue of this SMMU. Every request is to be given to it. `pasid` is the device's.
     pub fn arrived(&mut self, request: &PageRequest, pasid: ResponsePasid) -> PageArrival {
         let PageRequest { stream, group: index, substream, last, .. } = *request;
@@ -303,6 +309,21 @@ impl<O: Copy + PartialEq, const N: usize> PageGroups<O, N> {
                 Some(entry.value.token(id, instance, entry.serial))
             }
             _ => None,
+        }
+    }
+
+    /// Whether an answer of `owner` with this PASID is due: the request's, or none.
+    pub(crate) fn is_owed_by(&self, id: GroupId, owner: &O, substream: Option<SubstreamId>) -> bool {
+        self.ledger.iter().find(|entry| entry.key == id).is_some_and(|Entry { value, .. }| {
+            matches!(value.holder, Holder::Owner(other) if other == *owner)
+                && (substream.is_none() || substream == value.substream)
+        })
+    }
+
+    /// The answer that `owner` gave is in the queue.
+    pub(crate) fn answered_by(&mut self, id: GroupId, owner: &O) {
+        if let Some(token) = self.claim(id, owner) {
+            self.ledger.take(id, token.serial);
         }
     }
 

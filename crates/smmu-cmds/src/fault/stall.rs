@@ -119,6 +119,12 @@ impl<O: Copy + PartialEq, const N: usize> Stalls<O, N> {
         Self { instance, ledger: Ledger::new() }
     }
 
+    /// The SMMU whose stalls these are.
+    #[must_use]
+    pub const fn instance(&self) -> InstanceId {
+        self.instance
+    }
+
     /// Takes notice of an event from the event queue of this SMMU. Every event may be given to it.
     pub fn arrived(&mut self, event: &Event) -> Arrival {
         let EventKind::Fault(fault) = event.kind else { return Arrival::Over };
@@ -199,6 +205,13 @@ impl<O: Copy + PartialEq, const N: usize> Stalls<O, N> {
                 Some(self.token(id, serial))
             }
             _ => None,
+        }
+    }
+
+    /// The answer that `owner` gave is in the queue.
+    pub(crate) fn answered_by(&mut self, id: StallId, owner: &O) {
+        if let Some(token) = self.claim(id, owner) {
+            self.ledger.take(id, token.serial);
         }
     }
 
