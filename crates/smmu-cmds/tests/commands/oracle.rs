@@ -108,11 +108,20 @@ impl Smmu {
             | bit(self.vmid16, 18)
             | u32::from(self.stall_model) << 24
             | bit(self.rme_impl, 30);
+        // All granules, and addresses of 52 bits (VAX), as DS asks for.
+        let idr5 = u32::from(self.oas) | 0b111 << 4 | 1 << 10;
+        // What D128 cannot be without, as far as there are the stages for it (6.3.4, 6.3.6).
+        let idr3 = Idr3::from_bits(bit(self.mpam, 7) | bit(self.ril, 10) | bit(self.dpt, 15))
+            .with(Idr3::S1PI, self.d128 && self.s1p)
+            .with(Idr3::AIE, self.d128 && self.s1p)
+            .with(Idr3::S2PI, self.d128 && self.s2p)
+            .with(Idr3::S2PO, self.d128 && self.s2p)
+            .with(Idr3::MTEPERM, self.d128 && self.s2p);
         let ids = IdRegisters {
             idr0: Idr0::from_bits(idr0).with(Idr0::RME_IMPL, self.rme_impl),
             idr1: Idr1::from_bits(u32::from(self.sidsize) | u32::from(self.ssidsize) << 6),
-            idr3: Idr3::from_bits(bit(self.mpam, 7) | bit(self.ril, 10) | bit(self.dpt, 15)),
-            idr5: Idr5::from_bits(u32::from(self.oas)).with(Idr5::DS, self.ds).with(Idr5::D128, self.d128),
+            idr3,
+            idr5: Idr5::from_bits(idr5).with(Idr5::DS, self.ds).with(Idr5::D128, self.d128),
             aidr: Aidr::from_bits(self.minor.into()),
             ..IdRegisters::EXAMPLE
         };
@@ -162,7 +171,7 @@ pub(super) fn smmu() -> impl Strategy<Value = Smmu> {
                 ssidsize,
                 ril: flag[10],
                 mpam: flag[11],
-                dpt: flag[12],
+                dpt: flag[12] && flag[3],
                 ds: flag[13],
                 d128: flag[14],
                 oas: if flag[14] { oas } else { oas.min(6) },
