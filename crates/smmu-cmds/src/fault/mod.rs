@@ -38,11 +38,13 @@
 
 mod auto;
 mod error;
+mod group;
 mod ledger;
 mod page;
 mod stall;
 
 pub use auto::{AutoResponse, PriState, ResponseCode, auto_response};
 pub use error::{NotTerminated, Unanswered, Unrecorded};
-pub use page::{GroupId, PageArrival, PageGroup, PageGroups, ResponsePasid, WhenFull};
+pub use group::{GroupId, PageArrival, PageGroup, ResponsePasid, WhenFull};
+pub use page::PageGroups;
 pub use stall::{Arrival, StallId, StalledTransaction, Stalls};

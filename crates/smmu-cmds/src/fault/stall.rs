@@ -144,6 +144,8 @@ impl<O: Copy + PartialEq, const N: usize> Stalls<O, N> {
     }
 
     /// Answers: `send` is to queue the command, in any order with other commands and without waiting for it.
+    /// A command that is only pushed waits for the doorbell, and the transaction with it:
+    /// [`CommandQueue::ring`](crate::CommandQueue::ring) after the last answer, unless a `CMD_SYNC` follows.
     ///
     /// * [`ResumeAction::Retry`]: the transaction is translated anew, as if it had just come. What was changed for it must
     ///   have been made visible; an invalid descriptor that became valid needs no invalidation. It may fault again, with
