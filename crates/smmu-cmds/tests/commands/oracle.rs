@@ -174,7 +174,12 @@ pub(super) fn smmu() -> impl Strategy<Value = Smmu> {
                 dpt: flag[12] && flag[3],
                 ds: flag[13],
                 d128: flag[14],
-                oas: if flag[14] { oas } else { oas.min(6) },
+                // 52 bits since 3.1, 56 since 3.4 and with D128 (6.3.6).
+                oas: match minor {
+                    0 => oas.min(5),
+                    4 if flag[14] => oas,
+                    _ => oas.min(6),
+                },
                 minor,
                 partid_max: flag[15],
                 s_stall_model,
@@ -342,6 +347,21 @@ const ROWS: &[Row] = &[
     (&[0x28, 0x2a, 0x58, 0x5a], |c| c.vmid_above(c.smmu.s2p), Unpredictable, "4.4"),
     // IAS: these SMMUs have no VMSAv8-32, so it is OAS (3.4).
     (&[0x2a, 0x5a], |c| c.get(64, 119) >> 12 << 12 >> c.output_bits() != 0, Unpredictable, "4.4.3.1"),
+    // Addresses of 48 bits in 3.0, of 52 to 3.3; MSIADDR only where an MSI is sent.
+    (
+        &[0x2a, 0x5a, 0x73, 0x46],
+        |c| {
+            let ignored = c.get(0, 7) == 0x46 && (c.get(12, 13) != 1 || !c.smmu.msi);
+            let beyond = match c.smmu.minor {
+                0 => c.get(64 + 48, 64 + 55),
+                1..=3 => c.get(64 + 52, 64 + 55),
+                _ => 0,
+            };
+            !ignored && beyond != 0
+        },
+        MayBeIllegal,
+        "4.1.6",
+    ),
     (SECURE, |c| !c.secure() || !c.smmu.sel2, Illegal, "4.4.2.11 to 14, 4.4.3.3, 4.4.3.4, 4.4.4.2"),
     (
         BY_ADDRESS,
