@@ -4,9 +4,13 @@
 use super::page_requests::{Pri, response, wants};
 use super::*;
 use smmu_cmds::guest::{GuestBatchError, GuestCommandError, HandedOn};
+use smmu_cmds::host::{HostSmmu, Limits, ServeError};
 use smmu_cmds::{RawCommand, RawEvent, VirtualSmmu};
 use smmu_model::{Hang, Trace};
 use smmu_regs::VirtualStreamId;
+use smmu_regs::caps::IdRegisters;
+use smmu_regs::registers::{Idr0, Idr1, Idr3};
+use smmu_regs::trap::HostView;
 use smmu_ste::ste::{GuestSte, Stage1Config};
 use std::time::Duration;
 
@@ -311,6 +315,22 @@ fn ledgers_of_another_smmu_answer_nothing_here() {
         let refused = issue(&mut lab, &mut groups, GUEST, &[answer], TIMEOUT);
         let (queue, faults) = (INSTANCE, smmu_regs::InstanceId::new(99));
         assert_eq!(refused, Err(GuestBatchError::OtherSmmu { queue, faults }));
+        // Nor for a host that the hypervisor serves.
+        let Lab { bench, stalls, .. } = &mut lab;
+        let waiting = HandedOn::new(GUEST, stalls, &mut groups).unwrap();
+        let host = HostSmmu::new(&bench.caps, &bench.caps, smmu_regs::Vmid::new(7), |_| true).unwrap();
+        let no_fields =
+            IdRegisters { idr0: Idr0::new(), idr1: Idr1::new(), idr3: Idr3::new(), ..IdRegisters::EXAMPLE };
+        let mut view = HostView::new(&no_fields).unwrap();
+        let served: Result<_, ServeError<()>> = host.with_faults(&waiting).serve(
+            &bench.p,
+            &mut bench.queue,
+            &mut view,
+            &|_: PhysAddr| None,
+            Limits { commands: 1, timeout: TIMEOUT },
+            |_, _| Ok(()),
+        );
+        assert_eq!(served, Err(ServeError::OtherSmmu { queue, faults }));
         assert_eq!(machine.trace(), []);
         lab.finish();
     });
