@@ -45,7 +45,8 @@ pub enum WhenFull {
     Refuse,
 }
 
-/// A group that waits for `CMD_PRI_RESP`. It is answered once, by [`PageGroups::answer`].
+/// A group that waits for `CMD_PRI_RESP`. It is answered once, by
+/// [`PageGroups::answer`](super::PageGroups::answer).
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "the device waits for the answer"]
 pub struct PageGroup {
