@@ -3,15 +3,13 @@
 
 mod support;
 
-use smmu_cmds::guest::{Answer, ForwardedFaults, GuestBatchError, GuestCommandError};
+use smmu_cmds::guest::{GuestBatchError, GuestCommandError};
 use smmu_cmds::queue::CommandFailure;
 use smmu_cmds::{QueueError, RawCommand, VirtualSmmu};
 use smmu_machine::ModelMachine;
 use smmu_model::{Hang, Profile, Trace};
 use smmu_regs::platform::Platform;
-use smmu_regs::{StreamId, SubstreamId, VirtualStreamId, Vmid};
-use std::cell::RefCell;
-use std::collections::BTreeSet;
+use smmu_regs::{StreamId, VirtualStreamId, Vmid};
 use std::time::Duration;
 use support::{Bench, Setup, TIMEOUT, on_both, on_model};
 
@@ -146,73 +144,6 @@ fn every_command_that_a_guest_may_send_is_taken() {
         let mut bench = Bench::new(machine, Setup::default());
         let commands = [0x30, 0x10, 0x11, 0x12, 0x13, 5, 6].map(|opcode| RawCommand::from_words([opcode, 0]));
         assert_eq!(issue(&mut bench, commands, TIMEOUT), Ok(7));
-        bench.shut_down();
-    });
-}
-
-/// Stalls of the guest's device, as whoever forwards them keeps them.
-#[derive(Default)]
-struct Stalls(RefCell<BTreeSet<u16>>);
-
-impl ForwardedFaults for Stalls {
-    fn is_stalled(&self, _: StreamId, stag: u16) -> bool {
-        self.0.borrow().contains(&stag)
-    }
-
-    fn next_stall(&self, _: StreamId, after: Option<u16>) -> Option<u16> {
-        let stalls = self.0.borrow();
-        stalls.iter().copied().find(|stag| after.is_none_or(|after| *stag > after))
-    }
-
-    fn is_requested(&self, _: StreamId, _: Option<SubstreamId>, _: u16) -> bool {
-        false
-    }
-
-    fn answered(&self, answer: Answer) {
-        let Answer::Stall { stag, .. } = answer else { panic!("{answer:?}") };
-        assert!(self.0.borrow_mut().remove(&stag), "{stag} was not waited for");
-    }
-}
-
-/// Answers reach the SMMU once, and only for what waits; a batch counts the guest's commands, whatever they become.
-#[test]
-fn a_guest_answers_its_stalls() {
-    on_model(Profile::maximum(), |machine| {
-        let mut bench = Bench::new(machine, Setup::default());
-        machine.trace();
-        let stalls = Stalls(RefCell::new((0..100).collect()));
-        let caps = bench.caps;
-        let smmu = VirtualSmmu::new(&caps, VMID, stream).unwrap().with_faults(&stalls);
-        let resume = |stag| RawCommand::from_words([1 << 12 | 0x44, stag]);
-        let terminate = RawCommand::from_words([0x45, 0]);
-        // Twice the same; one that does not wait; all the others at once, and again when there are none.
-        let commands =
-            [resume(7), resume(7), resume(500), command(1), terminate, terminate, resume(8), CFGI_ALL];
-        let error = smmu.issue(&bench.p, &mut bench.queue, commands, TIMEOUT).unwrap_err();
-        let GuestBatchError::Refused(refusal) = error else { panic!("{error}") };
-        assert_eq!(refusal.index, 7);
-        assert!(stalls.0.borrow().is_empty());
-        let tags = machine.trace().into_iter().filter_map(|entry| match entry {
-            Trace::Command { words: [low, high], error: None, .. } if low & 0xff == 0x44 => {
-                assert_eq!(low, 0x10_0000_0044 | if high == 7 { 1 << 12 } else { 1 << 13 });
-                Some(high)
-            }
-            Trace::Command { words: [low, _], error: None, .. } => {
-                assert!(matches!(low & 0xff, 0x11 | 0x46), "{low:#x}");
-                None
-            }
-            _ => None,
-        });
-        let expected = [7].into_iter().chain((0..100).filter(|stag| *stag != 7));
-        assert_eq!(tags.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
-        // What hangs is issued in part, and says so: a CMD_STALL_TERM counts when all of it is.
-        stalls.0.borrow_mut().extend(0..100);
-        machine.set_hang(Hang::CommandQueue);
-        let commands = [command(1), terminate, command(2)];
-        let error = smmu.issue(&bench.p, &mut bench.queue, commands, SHORT).unwrap_err();
-        assert!(matches!(error, GuestBatchError::Queue { completed: 0, issued: 1, .. }), "{error:?}");
-        machine.set_hang(Hang::None);
-        let _ = bench.run(&[]);
         bench.shut_down();
     });
 }

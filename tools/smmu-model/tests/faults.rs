@@ -400,7 +400,8 @@ fn translated_transactions_are_checked() {
         rig.ste(2, [0; 8]);
         assert!(matches!(rig.smmu.translated(&access(2, PA)), Outcome::Aborted(_)));
         assert_eq!(rig.event(), None);
-        // Without ATSCHK anybody passes; with SMMUEN 0 nobody does.
+        // Without ATSCHK anybody passes, which is a mistake; with SMMUEN 0 nobody does.
+        rig.clean();
         rig.w32(0x20, 0xf);
         assert_eq!(rig.smmu.translated(&access(2, PA)), Outcome::Passed { pa: PA });
         rig.w32(0x20, 0xe);

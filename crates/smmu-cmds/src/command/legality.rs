@@ -213,6 +213,7 @@ impl Judge<'_> {
                 self.range();
                 let address = VirtualAddress::from_word(self.high).address(VirtualAddress::ADDR);
                 self.fits("ADDR", address, self.caps.stage2_input_bits());
+                self.address_bits("ADDR", address);
             }
             Opcode::AtcInv => {
                 self.stream(Ssec::NonSecure);
@@ -242,6 +243,18 @@ impl Judge<'_> {
             | Opcode::TlbiSnhAll
             | Opcode::DptiAll
             | Opcode::Unknown(_) => {}
+        }
+    }
+
+    /// The bits of a physical address or an IPA that this version has not (4.1.6).
+    fn address_bits(&mut self, field: &'static str, address: u64) {
+        let bits = match self.caps.minor_version {
+            0 => 48,
+            1..=3 => 52,
+            _ => return,
+        };
+        if address >> bits != 0 {
+            self.object(Effect::MayBeIllegal, Reason::Res0 { field, value: address });
         }
     }
 
@@ -358,6 +371,7 @@ impl Judge<'_> {
     fn dpt_region(&mut self) {
         let word = DptPhysical::from_word(self.high);
         let (address, bits) = (word.address(DptPhysical::ADDR), self.caps.oas.bits());
+        self.address_bits("ADDR", address);
         match DptSize::from_code(word.size()) {
             None => {
                 let reason = Reason::ReservedValue { field: "SIZE", value: word.size().into() };
@@ -391,7 +405,9 @@ impl Judge<'_> {
         }
         if !self.caps.has(Feature::Msi) {
             self.object(Effect::Altered, Reason::Missing(Feature::Msi));
+            return;
         }
+        self.address_bits("MSIADDR", address);
         if !self.caps.oas.contains(address) {
             let bits = self.caps.oas.bits();
             self.object(Effect::Altered, Reason::OutOfRange { field: "MSIADDR", value: address, bits });

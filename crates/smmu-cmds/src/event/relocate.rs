@@ -23,7 +23,7 @@ pub enum HostsEvent {
     /// Stage 2 faulted, which is the host's.
     Stage2,
     /// The transaction waits for a `CMD_RESUME` with a tag of the physical SMMU's. The host answers, or it hands the stall on
-    /// ([`Stalls::forward`](crate::fault::Stalls::forward)) together with [`RawEvent::with_stream`] of the record.
+    /// ([`Stalls::forward`](crate::fault::Stalls::forward)) and then the record, if [`RawEvent::relocate_stall`] gives one.
     Stalled {
         /// The tag.
         stag: u16,
@@ -69,10 +69,10 @@ impl RawEvent {
             None => Relocated::Host(HostsEvent::NoVirtualDevice),
         }
     }
+
     /// The record of a stalled stage-1 fault as the guest is to see it, whose number for the stream is `device`; `None` if it
-    /// is anything else. Only for a host that keeps what it forwards
-    /// ([`ForwardedFaults`](crate::guest::ForwardedFaults)) and answers it should the guest never do so: a stall is not left
-    /// hanging.
+    /// is anything else. Only for a host that keeps what it forwards ([`HandedOn`](crate::guest::HandedOn)), before the guest
+    /// can see the record, and answers should the guest never do so: a stall is not left hanging.
     #[must_use]
     pub fn relocate_stall(&self, device: VirtualStreamId) -> Option<Self> {
         let stalls = matches!(

@@ -30,17 +30,21 @@
 //!
 //! # Guests
 //! A hypervisor that hands a fault on to a guest gives the token to the ledger with the guest as its owner
-//! ([`Stalls::forward`]). When the guest answers, [`Stalls::claim`] gives the token back only if that stall was handed on to that
-//! guest, and nobody has answered it: StreamID and STAG come from the guest and cannot be trusted (4.7.1). When the guest dies,
-//! [`Stalls::reclaim`] gives back what it left unanswered.
+//! ([`Stalls::forward`]), and only then shows the record to the guest, which may answer at once. StreamID and STAG of the answer
+//! come from the guest and cannot be trusted (4.7.1). A guest with a command queue of its own answers by its commands:
+//! [`HandedOn`](crate::guest::HandedOn) lets those pass, once, that answer what was handed on to it. Otherwise
+//! [`Stalls::claim`] gives the token back only if that stall was handed on to that guest, and nobody has answered it. When the
+//! guest dies, or takes too long, [`Stalls::reclaim`] gives back what it left unanswered.
 
 mod auto;
 mod error;
+mod group;
 mod ledger;
 mod page;
 mod stall;
 
 pub use auto::{AutoResponse, PriState, ResponseCode, auto_response};
 pub use error::{NotTerminated, Unanswered, Unrecorded};
-pub use page::{GroupId, PageArrival, PageGroup, PageGroups, ResponsePasid, WhenFull};
+pub use group::{GroupId, PageArrival, PageGroup, ResponsePasid, WhenFull};
+pub use page::PageGroups;
 pub use stall::{Arrival, StallId, StalledTransaction, Stalls};

@@ -119,6 +119,12 @@ impl<O: Copy + PartialEq, const N: usize> Stalls<O, N> {
         Self { instance, ledger: Ledger::new() }
     }
 
+    /// The SMMU whose stalls these are.
+    #[must_use]
+    pub const fn instance(&self) -> InstanceId {
+        self.instance
+    }
+
     /// Takes notice of an event from the event queue of this SMMU. Every event may be given to it.
     pub fn arrived(&mut self, event: &Event) -> Arrival {
         let EventKind::Fault(fault) = event.kind else { return Arrival::Over };
@@ -138,6 +144,8 @@ impl<O: Copy + PartialEq, const N: usize> Stalls<O, N> {
     }
 
     /// Answers: `send` is to queue the command, in any order with other commands and without waiting for it.
+    /// A command that is only pushed waits for the doorbell, and the transaction with it:
+    /// [`CommandQueue::ring`](crate::CommandQueue::ring) after the last answer, unless a `CMD_SYNC` follows.
     ///
     /// * [`ResumeAction::Retry`]: the transaction is translated anew, as if it had just come. What was changed for it must
     ///   have been made visible; an invalid descriptor that became valid needs no invalidation. It may fault again, with
@@ -199,6 +207,13 @@ impl<O: Copy + PartialEq, const N: usize> Stalls<O, N> {
                 Some(self.token(id, serial))
             }
             _ => None,
+        }
+    }
+
+    /// The answer that `owner` gave is in the queue.
+    pub(crate) fn answered_by(&mut self, id: StallId, owner: &O) {
+        if let Some(token) = self.claim(id, owner) {
+            self.ledger.take(id, token.serial);
         }
     }
 

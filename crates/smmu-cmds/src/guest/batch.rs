@@ -43,6 +43,9 @@ impl fmt::Display for Refusal {
 /// A `CMD_SYNC` stands at the end, after [`GuestBatch::BETWEEN_SYNCS`] commands, and between invalidations of the SMMU's own
 /// caches and a `CMD_ATC_INV`, which must not overtake them (IHI 0070 4.5.1): the guest's own `CMD_SYNC`s are not in here.
 ///
+/// Whoever carries the steps out himself tells [`ForwardedFaults::answered`] of each push that is an [`Answer`](super::Answer)
+/// before the next step is asked for: else the guest's second answer to the same fault is pushed too.
+///
 /// The batch is as long as the iterator: whoever reads a queue that a guest goes on filling bounds it (`take`).
 #[derive(Debug, Clone)]
 pub struct GuestBatch<'a, S, I: Iterator, F = NothingForwarded> {

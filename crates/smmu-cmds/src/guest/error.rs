@@ -4,7 +4,7 @@ use super::Refusal;
 use crate::command::{CommandError, Opcode, OperandError};
 use crate::queue::QueueError;
 use core::fmt;
-use smmu_regs::{Feature, VirtualStreamId};
+use smmu_regs::{Feature, InstanceId, VirtualStreamId};
 
 /// A guest's command that is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,6 +131,13 @@ pub enum GuestBatchError {
         /// What failed. If the SMMU stopped, [`CommandQueue::recover`](crate::CommandQueue::recover) is the next thing to do.
         error: QueueError,
     },
+    /// The faults that the guest may answer wait at another SMMU than that of the queue: nothing was issued.
+    OtherSmmu {
+        /// The queue's.
+        queue: InstanceId,
+        /// The faults'.
+        faults: InstanceId,
+    },
 }
 
 impl fmt::Display for GuestBatchError {
@@ -139,6 +146,9 @@ impl fmt::Display for GuestBatchError {
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Queue { completed, issued, error } => {
                 write!(f, "guest commands: {issued} issued, {completed} of them complete: {error}")
+            }
+            Self::OtherSmmu { queue, faults } => {
+                write!(f, "guest commands: the faults wait at {faults:?}, but the queue is that of {queue:?}")
             }
         }
     }

@@ -1,14 +1,15 @@
 //! Which faults of a guest's devices wait for the guest's answer: the state that judging `CMD_RESUME`, `CMD_STALL_TERM` and
 //! `CMD_PRI_RESP` needs.
 //!
-//! Whoever forwards stalls and page requests to a guest keeps it; this crate only asks. The SMMU itself checks that a STAG
+//! Whoever forwards stalls and page requests to a guest keeps it, best in the ledgers of [`fault`](crate::fault), as
+//! [`HandedOn`](super::HandedOn) shows them. The SMMU itself checks that a STAG
 //! is one of the StreamID's (IHI 0070 4.7.1), but not whether the guest was ever told of it: a stall of stage 2 is the
 //! host's to answer.
 
 use crate::command::word::{Pri, PriAnswer, Resume, Stag};
 use crate::command::{Opcode, RawCommand};
 use smmu_regs::layout::Layout;
-use smmu_regs::{StreamId, SubstreamId};
+use smmu_regs::{InstanceId, StreamId, SubstreamId};
 
 /// The faults that were forwarded to a guest and are not answered yet, under their physical StreamIDs and tags.
 pub trait ForwardedFaults {
@@ -27,6 +28,11 @@ pub trait ForwardedFaults {
     /// Whether any fault is ever forwarded. If not, the three commands are not for this guest, and illegal.
     fn forwards(&self) -> bool {
         true
+    }
+
+    /// The SMMU at which the faults wait, if that is known: answers then go to no other's queue.
+    fn instance(&self) -> Option<InstanceId> {
+        None
     }
 }
 
@@ -73,6 +79,10 @@ impl<F: ForwardedFaults + ?Sized> ForwardedFaults for &F {
 
     fn forwards(&self) -> bool {
         (**self).forwards()
+    }
+
+    fn instance(&self) -> Option<InstanceId> {
+        (**self).instance()
     }
 }
 

@@ -15,7 +15,8 @@ impl<S: VirtualStreams, F: ForwardedFaults> VirtualSmmu<'_, S, F> {
     /// error of the queue here.
     ///
     /// # Errors
-    /// A command was refused, or the queue failed: both say how far the batch came.
+    /// A command was refused, or the queue failed: both say how far the batch came. Or the faults that the guest may answer wait
+    /// at another SMMU.
     pub fn issue<P: Mmio + Memory + Clock>(
         &self,
         p: &P,
@@ -23,6 +24,10 @@ impl<S: VirtualStreams, F: ForwardedFaults> VirtualSmmu<'_, S, F> {
         commands: impl IntoIterator<Item = RawCommand>,
         timeout: Duration,
     ) -> Result<usize, GuestBatchError> {
+        let queues = queue.instance();
+        if let Some(faults) = self.faults().instance().filter(|faults| *faults != queues) {
+            return Err(GuestBatchError::OtherSmmu { queue: queues, faults });
+        }
         let mut batch = GuestBatch::new(self, commands);
         let (mut completed, mut issued) = (0, 0_usize);
         while let Some(step) = batch.next() {

@@ -5,7 +5,7 @@
 //! [`GuestBatch`] is the plan for many commands, [`VirtualSmmu::issue`] carries it out.
 //!
 //! A guest may answer stalls and page requests that were forwarded to it ([`VirtualSmmu::with_faults`]). Which those are is
-//! kept by whoever forwards them ([`ForwardedFaults`]): events by [`RawEvent::relocate_stall`](crate::RawEvent::relocate_stall),
+//! kept by whoever forwards them ([`HandedOn`], a view of the ledgers of [`fault`](crate::fault), or another [`ForwardedFaults`]): events by [`RawEvent::relocate_stall`](crate::RawEvent::relocate_stall),
 //! with the tag that the SMMU gave them. The SMMU checks that a tag is one of the StreamID's, not that the guest was told of it:
 //! a stall of stage 2 stays the host's. An answer to a fault that does not wait is nothing, as the architecture has it (4.7.1).
 //! Whoever forwards a stall also answers it when the guest does not, or goes away.
@@ -36,6 +36,7 @@ mod batch;
 mod command;
 mod error;
 mod faults;
+mod handed_on;
 mod issue;
 
 pub use batch::{GuestBatch, GuestStep, Refusal};
@@ -44,3 +45,4 @@ pub use error::{GuestBatchError, GuestCommandError};
 #[cfg(feature = "hypervisor")]
 pub(crate) use faults::next_abort;
 pub use faults::{Answer, ForwardedFaults, NothingForwarded};
+pub use handed_on::HandedOn;

@@ -3,7 +3,7 @@
 use crate::command::Opcode;
 use crate::queue::QueueError;
 use core::fmt;
-use smmu_regs::Feature;
+use smmu_regs::{Feature, InstanceId};
 
 /// A host's command that gets CERROR_ILL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +76,13 @@ pub enum ServeError<E> {
     Queue(QueueError),
     /// An action of the hypervisor's failed.
     Action(E),
+    /// The faults that the host may answer wait at another SMMU than that of the queue: nothing was served.
+    OtherSmmu {
+        /// The queue's.
+        queue: InstanceId,
+        /// The faults'.
+        faults: InstanceId,
+    },
 }
 
 impl<E: fmt::Display> fmt::Display for ServeError<E> {
@@ -83,6 +90,9 @@ impl<E: fmt::Display> fmt::Display for ServeError<E> {
         match self {
             Self::Queue(error) => write!(f, "serving the host's commands: {error}"),
             Self::Action(error) => write!(f, "acting for the host: {error}"),
+            Self::OtherSmmu { queue, faults } => {
+                write!(f, "the host's faults wait at {faults:?}, but the queue is that of {queue:?}")
+            }
         }
     }
 }

@@ -78,7 +78,7 @@ impl<S: HostStreams, F: ForwardedFaults> HostSmmu<'_, S, F> {
     /// error: its queue stops at its `CMD_SYNC` with CERROR_ATC_INV_SYNC, as it would have on the real SMMU.
     ///
     /// # Errors
-    /// The physical queue or an action failed. What the host sees is consistent: CONS stands at the command in hand.
+    /// The physical queue or an action failed, or the faults wait at another SMMU. What the host sees is consistent: CONS stands at the command in hand.
     pub fn serve<P: Mmio + Memory + Clock, E>(
         &self,
         p: &P,
@@ -88,6 +88,10 @@ impl<S: HostStreams, F: ForwardedFaults> HostSmmu<'_, S, F> {
         limits: Limits,
         mut act: impl FnMut(&mut CommandQueue, HostAction) -> Result<(), E>,
     ) -> Result<Served, ServeError<E>> {
+        let queues = queue.instance();
+        if let Some(faults) = self.faults().instance().filter(|faults| *faults != queues) {
+            return Err(ServeError::OtherSmmu { queue: queues, faults });
+        }
         let Limits { commands: bound, timeout } = limits;
         let mut commands = 0;
         let end = loop {

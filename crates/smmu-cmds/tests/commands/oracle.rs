@@ -4,8 +4,9 @@
 use proptest::prelude::*;
 use smmu_cmds::command::Effect::{self, Altered, Illegal, MayBeIllegal, Unpredictable};
 use smmu_cmds::command::{Interface, NonSecureInterface, RealmInterface, SecureInterface};
-use smmu_regs::caps::{Features, Hints, IdRegisters, StallModel};
-use smmu_regs::{AddressSize, Caps, Feature};
+use smmu_regs::Caps;
+use smmu_regs::caps::{Hints, IdRegisters, StallModel};
+use smmu_regs::registers::{Aidr, Idr0, Idr1, Idr3, Idr5};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -93,34 +94,38 @@ impl Smmu {
         r_partids: true,
     };
 
-    /// Capabilities that say just this: no set of ID registers has every combination.
     pub(super) fn caps(&self) -> Caps {
-        let mut caps = Caps::probe(&IdRegisters::EXAMPLE, &Hints::default()).unwrap();
-        for (feature, there) in [
-            (Feature::Stage1, self.s1p),
-            (Feature::Stage2, self.s2p),
-            (Feature::Hyp, self.hyp),
-            (Feature::Ats, self.ats),
-            (Feature::Pri, self.pri),
-            (Feature::Msi, self.msi),
-            (Feature::Sev, self.sev),
-            (Feature::Rme, self.rme_impl),
-            (Feature::RangeInvalidation, self.ril),
-            (Feature::Mpam, self.mpam),
-            (Feature::Dpt, self.dpt),
-            (Feature::Ds, self.ds),
-            (Feature::D128, self.d128),
-        ] {
-            caps.features = caps.features.without(Features::of(&[feature])).with_if(feature, there);
-        }
-        caps.asid_bits = if self.asid16 { 16 } else { 8 };
-        caps.vmid_bits = if self.vmid16 { 16 } else { 8 };
-        caps.stream_id_bits = self.sidsize;
-        caps.substream_id_bits = self.ssidsize;
-        caps.stall_model = stall(self.stall_model);
-        caps.oas = AddressSize::from_code(self.oas).unwrap();
-        caps.minor_version = self.minor;
-        caps
+        let bit = |set: bool, at: u32| u32::from(set) << at;
+        let idr0 = bit(self.s2p, 0)
+            | bit(self.s1p, 1)
+            | 0b10 << 2
+            | bit(self.hyp, 9)
+            | bit(self.ats, 10)
+            | bit(self.asid16, 12)
+            | bit(self.msi, 13)
+            | bit(self.sev, 14)
+            | bit(self.pri, 16)
+            | bit(self.vmid16, 18)
+            | u32::from(self.stall_model) << 24
+            | bit(self.rme_impl, 30);
+        // All granules, and addresses of 52 bits (VAX), as DS asks for.
+        let idr5 = u32::from(self.oas) | 0b111 << 4 | 1 << 10;
+        // What D128 cannot be without, as far as there are the stages for it (6.3.4, 6.3.6).
+        let idr3 = Idr3::from_bits(bit(self.mpam, 7) | bit(self.ril, 10) | bit(self.dpt, 15))
+            .with(Idr3::S1PI, self.d128 && self.s1p)
+            .with(Idr3::AIE, self.d128 && self.s1p)
+            .with(Idr3::S2PI, self.d128 && self.s2p)
+            .with(Idr3::S2PO, self.d128 && self.s2p)
+            .with(Idr3::MTEPERM, self.d128 && self.s2p);
+        let ids = IdRegisters {
+            idr0: Idr0::from_bits(idr0).with(Idr0::RME_IMPL, self.rme_impl),
+            idr1: Idr1::from_bits(u32::from(self.sidsize) | u32::from(self.ssidsize) << 6),
+            idr3,
+            idr5: Idr5::from_bits(idr5).with(Idr5::DS, self.ds).with(Idr5::D128, self.d128),
+            aidr: Aidr::from_bits(self.minor.into()),
+            ..IdRegisters::EXAMPLE
+        };
+        Caps::probe(&ids, &Hints::default()).unwrap()
     }
 
     pub(super) fn interface(&self, queue: Queue) -> Interface {
@@ -166,10 +171,15 @@ pub(super) fn smmu() -> impl Strategy<Value = Smmu> {
                 ssidsize,
                 ril: flag[10],
                 mpam: flag[11],
-                dpt: flag[12],
+                dpt: flag[12] && flag[3],
                 ds: flag[13],
                 d128: flag[14],
-                oas: if flag[14] { oas } else { oas.min(6) },
+                // 52 bits since 3.1, 56 since 3.4 and with D128 (6.3.6).
+                oas: match minor {
+                    0 => oas.min(5),
+                    4 if flag[14] => oas,
+                    _ => oas.min(6),
+                },
                 minor,
                 partid_max: flag[15],
                 s_stall_model,
@@ -337,6 +347,21 @@ const ROWS: &[Row] = &[
     (&[0x28, 0x2a, 0x58, 0x5a], |c| c.vmid_above(c.smmu.s2p), Unpredictable, "4.4"),
     // IAS: these SMMUs have no VMSAv8-32, so it is OAS (3.4).
     (&[0x2a, 0x5a], |c| c.get(64, 119) >> 12 << 12 >> c.output_bits() != 0, Unpredictable, "4.4.3.1"),
+    // Addresses of 48 bits in 3.0, of 52 to 3.3; MSIADDR only where an MSI is sent.
+    (
+        &[0x2a, 0x5a, 0x73, 0x46],
+        |c| {
+            let ignored = c.get(0, 7) == 0x46 && (c.get(12, 13) != 1 || !c.smmu.msi);
+            let beyond = match c.smmu.minor {
+                0 => c.get(64 + 48, 64 + 55),
+                1..=3 => c.get(64 + 52, 64 + 55),
+                _ => 0,
+            };
+            !ignored && beyond != 0
+        },
+        MayBeIllegal,
+        "4.1.6",
+    ),
     (SECURE, |c| !c.secure() || !c.smmu.sel2, Illegal, "4.4.2.11 to 14, 4.4.3.3, 4.4.3.4, 4.4.4.2"),
     (
         BY_ADDRESS,

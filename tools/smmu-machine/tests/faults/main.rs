@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod ats;
+mod guests;
 mod page_requests;
 mod queues;
 mod stalls;
@@ -44,7 +45,10 @@ struct Lab<'m> {
 
 impl<'m> Lab<'m> {
     fn new(machine: &'m ModelMachine, event_queue_log2: u8, stall: bool) -> Self {
-        let setup = Setup { event_queue_log2, ..Setup::default() };
+        Self::with(machine, Setup { event_queue_log2, ..Setup::default() }, stall)
+    }
+
+    fn with(machine: &'m ModelMachine, setup: Setup, stall: bool) -> Self {
         let mut bench = Bench::new(machine as &dyn Machine, setup);
         let mut space = Space1::new(&bench.p, &bench.caps, 1);
         let SteConfig::Stage1(mut ste) = space.ste() else { panic!("not stage 1") };

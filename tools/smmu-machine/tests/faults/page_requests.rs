@@ -5,7 +5,7 @@ use super::*;
 /// The SMMU with a PRI queue; helpers of these tests bring it up past the life cycle.
 pub(super) struct Pri {
     pub(super) queue: PriQueue,
-    groups: PageGroups<u8, 8>,
+    pub(super) groups: PageGroups<u8, 8>,
 }
 
 impl Pri {
@@ -36,7 +36,7 @@ impl Pri {
         (found, lost)
     }
 
-    fn answer(&mut self, lab: &mut Lab<'_>, group: PageGroup, response: PriResponse) {
+    pub(super) fn answer(&mut self, lab: &mut Lab<'_>, group: PageGroup, response: PriResponse) {
         let (p, queue) = (&lab.bench.p, &mut lab.bench.queue);
         let send = |command: Command| queue.push(p, &command, TIMEOUT);
         self.groups.answer(group, response, ResponsePasid::AsRequested, send).unwrap();
