@@ -237,6 +237,11 @@ impl ModelMachine {
         }
     }
 
+    /// Where the model has Non-secure command queue control page `page`, from its register page 0.
+    pub fn ecmdq_page(&self, page: u8) -> Option<u64> {
+        self.model().control_page(page).map(u64::from)
+    }
+
     fn read(&self, at: RegisterOffset, width: Width) -> u64 {
         let mut model = self.model();
         Self::place(&model, at).map_or(0, |offset| model.read(offset, width))
