@@ -238,7 +238,7 @@ impl ModelMachine {
     }
 
     /// Where the model has Non-secure command queue control page `page`, from its register page 0.
-    pub fn ecmdq_page(&self, page: u8) -> Option<u64> {
+    pub fn control_page(&self, page: u8) -> Option<u64> {
         self.model().control_page(page).map(u64::from)
     }
 
