@@ -6,8 +6,9 @@ use crate::{Landing, Machine, MachineError};
 use smmu_cmds::queue::SharedPlatform;
 use smmu_model::{Access, Adversity, Bus, Hang, Model, Profile, Trace, Width};
 use smmu_regs::platform::{
-    AllocationError, Atomicity, Clock, Dword, Memory, MemoryError, Mmio, Pages, RegisterOffset,
+    AllocationError, Atomicity, Clock, Dword, Memory, MemoryError, Mmio, Page, Pages, RegisterOffset,
 };
+use smmu_regs::registers::Bank;
 use smmu_regs::{PhysAddr, StreamId, SubstreamId};
 use std::collections::BTreeSet;
 use std::sync::atomic::{Ordering, fence};
@@ -224,27 +225,51 @@ fn copy(from: &GuestRam, to: &GuestRam, address: PhysAddr, words: usize) {
     }
 }
 
-/// The model has pages 0 and 1; the optional pages read as zero and ignore writes.
+impl ModelMachine {
+    /// Offset of a register from the model's base. It has pages 0 and 1, and as many Non-secure command queue control pages as
+    /// its profile says; the other optional pages read as zero and ignore writes.
+    fn place(model: &Model<RamBus>, at: RegisterOffset) -> Option<u32> {
+        match at.page {
+            Page::CommandQueues { bank: Bank::NonSecure, page } => {
+                model.control_page(page).map(|base| base + u32::from(at.offset))
+            }
+            _ => at.fixed(),
+        }
+    }
+
+    /// Where the model has Non-secure command queue control page `page`, from its register page 0.
+    pub fn control_page(&self, page: u8) -> Option<u64> {
+        self.model().control_page(page).map(u64::from)
+    }
+
+    fn read(&self, at: RegisterOffset, width: Width) -> u64 {
+        let mut model = self.model();
+        Self::place(&model, at).map_or(0, |offset| model.read(offset, width))
+    }
+
+    fn write(&self, at: RegisterOffset, width: Width, value: u64) {
+        let mut model = self.model();
+        if let Some(offset) = Self::place(&model, at) {
+            model.write(offset, width, value);
+        }
+    }
+}
+
 impl Mmio for ModelMachine {
     fn read32(&self, at: RegisterOffset) -> u32 {
-        let value = at.fixed().map_or(0, |offset| self.model().read(offset, Width::W32));
-        (value & u64::from(u32::MAX)) as u32
+        (self.read(at, Width::W32) & u64::from(u32::MAX)) as u32
     }
 
     fn write32(&self, at: RegisterOffset, value: u32) {
-        if let Some(offset) = at.fixed() {
-            self.model().write(offset, Width::W32, u64::from(value));
-        }
+        self.write(at, Width::W32, u64::from(value));
     }
 
     fn read64(&self, at: RegisterOffset) -> u64 {
-        at.fixed().map_or(0, |offset| self.model().read(offset, Width::W64))
+        self.read(at, Width::W64)
     }
 
     fn write64(&self, at: RegisterOffset, value: u64) {
-        if let Some(offset) = at.fixed() {
-            self.model().write(offset, Width::W64, value);
-        }
+        self.write(at, Width::W64, value);
     }
 }
 

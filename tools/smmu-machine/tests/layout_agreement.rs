@@ -56,6 +56,12 @@ fn crates() -> Table {
     for opcode in Opcode::ALL.into_iter().filter(modelled) {
         add(&mut table, opcode.name(), &command::words_of(opcode).unwrap());
     }
+    add(&mut table, CmdqControlPageBase::NAME, &[CmdqControlPageBase::FIELDS]);
+    add(&mut table, CmdqControlPageCfg::NAME, &[CmdqControlPageCfg::FIELDS]);
+    add(&mut table, CmdqControlPageStatus::NAME, &[CmdqControlPageStatus::FIELDS]);
+    add(&mut table, EcmdqBase::NAME, &[EcmdqBase::FIELDS]);
+    add(&mut table, EcmdqProd::NAME, &[EcmdqProd::FIELDS]);
+    add(&mut table, EcmdqCons::NAME, &[EcmdqCons::FIELDS]);
     add(&mut table, "PRI", &event::page_request_words());
     add(&mut table, "STE", &ste_words());
     add(&mut table, "CD", &cd_words());
@@ -89,11 +95,9 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 
 /// Names that only the crates have.
 const ONLY_CRATES: &[&str] = &[
-    // Virtual ATOS, enhanced command queues, and a register without architected fields: the model has none of them.
+    // Virtual ATOS, and a register without architected fields: the model has neither.
     "IDR2.BA_VATOS",
     "IDR4.IMPLEMENTATION_DEFINED",
-    "IDR6.CMDQ_CONTROL_PAGE_LOG2NUMP",
-    "IDR6.CMDQ_CONTROL_PAGE_LOG2NUMQ",
     // The same bits under the Arm ARM's longer name: see `ALIASES`.
     "LEAF_S1.DESCRIPTOR_TYPE",
     "LEAF_S2.DESCRIPTOR_TYPE",

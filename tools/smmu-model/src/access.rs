@@ -108,11 +108,13 @@ pub enum Irq {
 pub enum Trace {
     /// A command was taken from the queue.
     Command {
+        /// Which queue: the offset of its BASE register from the SMMU base, 0x90 for the one that every SMMU has.
+        queue: u32,
         /// Entry number in the queue.
         index: u32,
         /// The 16 bytes as fetched (0 when the fetch aborted).
         words: [u64; 2],
-        /// `CMDQ_CONS.ERR` code when the command was not consumed (7.1).
+        /// `CMDQ_CONS.ERR` or `ECMDQ_CONS.ERR_REASON` code when the command was not consumed (7.1).
         error: Option<u8>,
     },
     /// An event record was written to the queue.
@@ -142,9 +144,9 @@ pub enum Hang {
     /// Everything answers.
     #[default]
     None,
-    /// `CR0ACK` and `IRQ_CTRLACK` do not follow `CR0` and `IRQ_CTRL`.
+    /// `CR0ACK`, `IRQ_CTRLACK` and `ECMDQ_CONS.ENACK` do not follow `CR0`, `IRQ_CTRL` and `ECMDQ_PROD.EN`.
     Cr0Ack,
-    /// No command is consumed.
+    /// No command is consumed, from no queue.
     CommandQueue,
     /// `GBPA.UPDATE` stays 1.
     Gbpa,

@@ -16,6 +16,7 @@ use crate::cd::Cd;
 use crate::command::Command;
 use crate::config_cache::Cfgi;
 use crate::drops::{BATCH, Drop, Drops};
+use crate::ecmdq::Queue;
 use crate::event::id;
 use crate::imagine::Way;
 use crate::layout::{cr0, gbpa, offset};
@@ -96,19 +97,19 @@ pub(crate) struct Adversary {
     pub(crate) reachable: BTreeSet<u64>,
     /// `stage1` and `stage2` are to be found anew.
     pub(crate) stale: bool,
-    /// Invalidations that were taken and wait for a CMD_SYNC, with the moment at which they were issued.
-    pending: Vec<(Drop, Time)>,
+    /// Invalidations that were taken and wait for a CMD_SYNC of their queue, with the moment at which they were issued.
+    pending: Vec<(Queue, (Drop, Time))>,
     /// The last invalidation of all configuration: when it was issued, and when it was complete.
     configuration: Option<(Time, Time)>,
     /// When each queue entry was shown to the SMMU.
-    issued: BTreeMap<u64, Time>,
+    issued: BTreeMap<(Queue, u64), Time>,
     /// GBPA before an Update that is under way.
     pub(crate) gbpa_before: Option<u64>,
     lag: u32,
     /// Reads until handshakes complete.
     waiting: u32,
-    /// Reads until commands are taken.
-    idle: u32,
+    /// Reads until commands of a queue are taken.
+    idle: BTreeMap<Queue, u32>,
     random: u64,
 }
 
@@ -132,7 +133,7 @@ impl Adversary {
             gbpa_before: None,
             lag: adversity.lag,
             waiting: 0,
-            idle: 0,
+            idle: BTreeMap::new(),
             random: adversity.seed,
         }
     }
@@ -147,30 +148,53 @@ impl Adversary {
     }
 
     /// A queue entry has been shown to the SMMU, or shown again.
-    pub(crate) fn show(&mut self, index: u64) {
+    pub(crate) fn show(&mut self, queue: Queue, index: u64) {
         let now = self.past.now();
-        self.idle = self.lag;
-        self.issued.insert(index, now);
+        self.idle.insert(queue, self.lag);
+        self.issued.insert((queue, index), now);
+    }
+
+    /// How many commands each of `queues` has taken from it now, in the order in which that happens. One queue goes on; of
+    /// several each may be left waiting once more, since nothing orders them (3.5.6.1).
+    fn turns(&mut self, mut queues: Vec<Queue>) -> Vec<(Queue, usize)> {
+        let alone = queues.len() == 1;
+        if !alone {
+            let first = self.pick(queues.len());
+            queues.rotate_left(first);
+        }
+        queues
+            .into_iter()
+            .map(|queue| {
+                let idle = self.idle.get(&queue).copied().unwrap_or(0);
+                self.idle.insert(queue, idle.saturating_sub(1));
+                let most = if idle > 0 { 0 } else { usize::from(alone) + self.pick(4) };
+                (queue, most)
+            })
+            .collect()
     }
 
     /// An invalidation was taken from a queue entry.
-    pub(crate) fn take(&mut self, what: Drop, index: u64) {
-        let issued = self.issued.get(&index).copied().unwrap_or(self.past.now());
-        self.pending.push((what, issued));
+    pub(crate) fn take(&mut self, what: Drop, queue: Queue, index: u64) {
+        let issued = self.issued.get(&(queue, index)).copied().unwrap_or(self.past.now());
+        self.pending.push((queue, (what, issued)));
     }
 
-    /// A CMD_SYNC completes: so do the invalidations before it.
-    pub(crate) fn complete(&mut self) {
+    /// A CMD_SYNC completes: so do the invalidations before it in its queue, and of no other (3.5.6.1).
+    pub(crate) fn complete(&mut self, queue: Queue) {
+        let (done, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.pending).into_iter().partition(|(of, _)| *of == queue);
+        self.pending = others;
+        let done: Vec<(Drop, Time)> = done.into_iter().map(|(_, what)| what).collect();
         let start = self.past.pass(BATCH);
         let everything = |wanted: fn(&Drop) -> bool| {
-            self.pending.iter().filter(|(what, _)| wanted(what)).map(|(_, issued)| *issued).max()
+            done.iter().filter(|(what, _)| wanted(what)).map(|(_, issued)| *issued).max()
         };
         let all = everything(|what| matches!(what, Drop::Config(Cfgi::Range { range: 31, .. })));
         let el1 = everything(|what| matches!(what, Drop::Tlb(Tlbi::NsnhAll, _)));
         let el2 = everything(|what| matches!(what, Drop::Tlb(Tlbi::El2All, _)));
         let used_el2 = self.stage1.iter().any(|d| d.tag.world != crate::tlb::World::El1);
-        self.stale |= !self.pending.is_empty();
-        self.drops.push(start, std::mem::take(&mut self.pending));
+        self.stale |= !done.is_empty();
+        self.drops.push(start, done);
         // Nothing matters that is older than an invalidation of all configuration, once all translations have been
         // invalidated after that was complete: until then translations were made of what was still cached (4.3.6).
         if let (Some((issued, done)), Some(el1)) = (self.configuration, el1)
@@ -227,16 +251,18 @@ impl<B: Bus> Model<B> {
 
     /// Time passes: commands are taken, handshakes complete. Does nothing in the plain setting.
     pub fn tick(&mut self) {
+        let queues = if self.adversary.is_some() { self.command_queues() } else { Vec::new() };
         let Some(adversary) = &mut self.adversary else { return };
-        let most = if adversary.idle > 0 { 0 } else { 1 + adversary.pick(4) };
-        adversary.idle = adversary.idle.saturating_sub(1);
+        let turns = adversary.turns(queues);
         if adversary.waiting > 0 {
             adversary.waiting -= 1;
             if adversary.waiting == 0 {
                 self.answer();
             }
         }
-        self.take_commands(most);
+        for (queue, most) in turns {
+            self.take_commands(queue, most);
+        }
         self.tick_stalls();
     }
 
@@ -284,6 +310,7 @@ impl<B: Bus> Model<B> {
         if self.hang != Hang::Cr0Ack {
             self.regs.put(offset::IRQ_CTRLACK, self.regs.get(offset::IRQ_CTRL));
             self.update_cr0();
+            self.update_ecmdqs();
         }
         if self.hang != Hang::Gbpa {
             let value = self.regs.get(offset::GBPA) & !gbpa::UPDATE.mask();
@@ -312,7 +339,7 @@ impl<B: Bus> Model<B> {
     }
 
     /// A command is executed by an adversarial SMMU; `false` if it is not one that such an SMMU puts off.
-    pub(crate) fn put_off(&mut self, command: &Command, index: u64) -> bool {
+    pub(crate) fn put_off(&mut self, command: &Command, queue: Queue, index: u64) -> bool {
         let what = match command {
             Command::Cfgi(cfgi) => Drop::Config(*cfgi),
             Command::Tlbi(tlbi) => Drop::Tlb(tlbi.clone(), self.tlbi_rules()),
@@ -320,7 +347,7 @@ impl<B: Bus> Model<B> {
         };
         match &mut self.adversary {
             Some(adversary) => {
-                adversary.take(what, index);
+                adversary.take(what, queue, index);
                 true
             }
             None => false,

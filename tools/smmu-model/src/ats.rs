@@ -9,6 +9,7 @@
 
 use crate::access::{Access, Fault, Outcome};
 use crate::bus::Bus;
+use crate::ecmdq::Queue;
 use crate::event::id;
 use crate::layout::{cr0, cr2, event, event_ats, offset, ste};
 use crate::model::Model;
@@ -280,24 +281,26 @@ impl<B: Bus> Model<B> {
     }
 
     /// CMD_ATC_INV (4.5.1).
-    pub(crate) fn invalidate_atc(&mut self, what: AtcInv) {
+    pub(crate) fn invalidate_atc(&mut self, what: AtcInv, queue: Queue) {
         if !self.regs.enabled(cr0::SMMUEN) {
             return;
         }
         if self.adversary.is_some() {
-            self.atc_pending.push(what);
+            self.atc_pending.push((queue, what));
         } else {
             self.atc.retain(|entry| !what.covers(entry));
         }
     }
 
-    /// A CMD_SYNC completes the invalidations of ATCs before it. What the SMMU may still answer, the devices have asked
+    /// A CMD_SYNC completes the invalidations of ATCs before it in its queue. What the SMMU may still answer, the devices have asked
     /// for again.
-    pub(crate) fn complete_atc(&mut self) {
-        let pending = std::mem::take(&mut self.atc_pending);
+    pub(crate) fn complete_atc(&mut self, queue: Queue) {
+        let (pending, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.atc_pending).into_iter().partition(|(of, _)| *of == queue);
+        self.atc_pending = others;
         let (gone, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.atc)
             .into_iter()
-            .partition(|e| pending.iter().any(|what| what.covers(e)));
+            .partition(|e| pending.iter().any(|(_, what)| what.covers(e)));
         self.atc = kept;
         for entry in gone {
             let page = |write| Access { write, ..entry.asked };

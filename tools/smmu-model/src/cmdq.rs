@@ -1,17 +1,19 @@
-//! Consumption of the Command queue and the effect of each command (IHI 0070 4.1.2, 4.7.3, 7.1).
+//! Consumption of the Command queues and the effect of each command (IHI 0070 3.5.6.1, 4.1.2, 4.7.3, 7.1).
 //!
-//! In the plain setting everything is consumed at once: when CMDQ_PROD is written, when the queue is enabled and when the
+//! In the plain setting everything is consumed at once: when PROD is written, when the queue is enabled and when the
 //! command error is acknowledged. Since commands complete as they are consumed, CMD_SYNC has nothing to wait for. In the
-//! adversarial setting commands are consumed as time passes, and invalidations are put off until the next CMD_SYNC.
+//! adversarial setting commands are consumed as time passes, from the queues in any order, and invalidations are put off
+//! until the next CMD_SYNC of the same queue.
 
 use crate::access::{Hang, Irq, Trace};
 use crate::bus::Bus;
 use crate::command::{self, Command};
+use crate::ecmdq::Queue;
 use crate::layout::{cmdq_cons, cr0, cr2, gerror, idr0, idr1, offset};
 use crate::model::Model;
 use crate::tlbi::Rules;
 
-/// CMDQ_CONS.ERR codes (7.1).
+/// CMDQ_CONS.ERR and ECMDQ_CONS.ERR_REASON codes (7.1).
 const CERROR_ILL: u8 = 1;
 const CERROR_ABT: u8 = 2;
 
@@ -19,23 +21,30 @@ impl<B: Bus> Model<B> {
     /// Consumes commands as soon as the setting allows.
     pub(crate) fn process_commands(&mut self) {
         if self.adversary.is_none() {
-            self.take_commands(usize::MAX);
+            self.take_all_commands();
+        }
+    }
+
+    /// Consumes all commands of all queues.
+    pub(crate) fn take_all_commands(&mut self) {
+        for queue in self.command_queues() {
+            self.take_commands(queue, usize::MAX);
         }
     }
 
     /// Consumes commands until the queue is empty, disabled or in error, or `most` are consumed.
-    pub(crate) fn take_commands(&mut self, most: usize) {
+    pub(crate) fn take_commands(&mut self, queue: Queue, most: usize) {
         for _ in 0..most {
             if self.failed
                 || self.hang == Hang::CommandQueue
-                || !self.regs.enabled(cr0::CMDQEN)
-                || gerror::CMDQ_ERR.of(self.regs.active_errors()) != 0
+                || !self.regs.queue_enabled(queue)
+                || self.regs.queue_error(queue)
             {
                 return;
             }
-            let (ring, base) = self.regs.queue(offset::CMDQ_BASE, self.profile.id1(idr1::CMDQS), 16);
-            let cons = self.regs.get(offset::CMDQ_CONS);
-            let used = ring.used(self.regs.get(offset::CMDQ_PROD), cons);
+            let (ring, base) = self.regs.queue(queue.base(), self.profile.id1(idr1::CMDQS), 16);
+            let cons = self.regs.get(queue.cons());
+            let used = ring.used(self.regs.get(queue.prod()), cons);
             if used == 0 || used > ring.entries() {
                 return;
             }
@@ -49,24 +58,33 @@ impl<B: Bus> Model<B> {
                     Err(command::Illegal) => Some(CERROR_ILL),
                     Ok(command) => {
                         // CONS passes the command before its completion signal is seen (4.7.3).
-                        self.regs.put(offset::CMDQ_CONS, ring.next(cons) | (cons & cmdq_cons::ERR.mask()));
-                        if !self.put_off(&command, index) {
-                            self.execute(&command);
+                        self.regs.put(queue.cons(), ring.next(cons) | (cons & !cmdq_cons::RD.mask()));
+                        if !self.put_off(&command, queue, index) {
+                            self.execute(&command, queue);
                         }
                         None
                     }
                 },
             };
-            self.trace.push(Trace::Command { index: index as u32, words, error });
+            self.trace.push(Trace::Command { queue: queue.base(), index: index as u32, words, error });
             if let Some(code) = error {
-                // 7.1: CONS.RD stays, CONS.ERR is visible before GERROR.
-                self.regs.put(offset::CMDQ_CONS, ring.cursor(cons) | (u64::from(code) << cmdq_cons::ERR.lsb));
-                self.global_error(gerror::CMDQ_ERR);
+                self.refuse(queue, code);
             }
         }
     }
 
-    fn execute(&mut self, command: &Command) {
+    /// The command at CONS is refused: CONS.RD stays, and its error is visible before GERROR (7.1).
+    fn refuse(&mut self, queue: Queue, code: u8) {
+        if !queue.is_main() {
+            self.ecmdq_error(queue, code);
+            return;
+        }
+        let rd = cmdq_cons::RD.in_place(&[self.regs.get(offset::CMDQ_CONS)]);
+        self.regs.put(offset::CMDQ_CONS, rd | (u64::from(code) << cmdq_cons::ERR.lsb));
+        self.global_error(gerror::CMDQ_ERR);
+    }
+
+    fn execute(&mut self, command: &Command, queue: Queue) {
         match *command {
             Command::Nothing => {}
             Command::Cfgi(ref cfgi) => self.config.invalidate(cfgi),
@@ -74,16 +92,16 @@ impl<B: Bus> Model<B> {
                 let rules = self.tlbi_rules();
                 self.tlb.invalidate(tlbi, &rules);
             }
-            Command::AtcInv(what) => self.invalidate_atc(what),
+            Command::AtcInv(what) => self.invalidate_atc(what, queue),
             Command::PriResp { sid, ssid, group, resp } => self.respond(sid, ssid, group, resp),
             Command::Resume { sid, stag, retry, abort } => self.resume(sid, stag, retry, abort),
             Command::StallTerm { sid } => self.terminate_stalls(sid),
             Command::Sync { signal, msi_addr, msi_data } => {
                 // What is stored from now on was not there before.
                 self.look();
-                self.complete_atc();
+                self.complete_atc(queue);
                 if let Some(adversary) = &mut self.adversary {
-                    adversary.complete();
+                    adversary.complete(queue);
                 }
                 self.complete_sync(signal, msi_addr, msi_data);
             }

@@ -61,6 +61,8 @@ layout! {
     }
     #[doc = "SMMU_IDR5, 6.3.6."]
     idr5 "IDR5" { OAS 0 3; GRAN4K 4 1; GRAN16K 5 1; GRAN64K 6 1; DS 7 1; D128 8 1; VAX 10 2; STALL_MAX 16 16; }
+    #[doc = "SMMU_IDR6, 6.3.45."]
+    idr6 "IDR6" { CMDQ_CONTROL_PAGE_LOG2NUMQ 16 4; CMDQ_CONTROL_PAGE_LOG2NUMP 24 4; }
     #[doc = "SMMU_IIDR, 6.3.7."]
     iidr "IIDR" { IMPLEMENTER 0 12; REVISION 12 4; VARIANT 16 4; PRODUCTID 20 12; }
     #[doc = "SMMU_AIDR, 6.3.8."]
@@ -133,6 +135,18 @@ layout! {
     priq_irq_cfg1 "PRIQ_IRQ_CFG1" { DATA 0 32; }
     #[doc = "SMMU_PRIQ_IRQ_CFG2, 6.3.36."]
     priq_irq_cfg2 "PRIQ_IRQ_CFG2" { MEMATTR 0 4; SH 4 2; LO 31 1; }
+    #[doc = "SMMU_CMDQ_CONTROL_PAGE_BASE, 6.3.49."]
+    cmdq_control_page_base "CMDQ_CONTROL_PAGE_BASE" { CMDQ_CONTROL_PAGE_PRESET 0 1; CMDQGS 1 2; ADDR 16 40; }
+    #[doc = "SMMU_CMDQ_CONTROL_PAGE_CFG, 6.3.50."]
+    cmdq_control_page_cfg "CMDQ_CONTROL_PAGE_CFG" { EN 0 1; }
+    #[doc = "SMMU_CMDQ_CONTROL_PAGE_STATUS, 6.3.51."]
+    cmdq_control_page_status "CMDQ_CONTROL_PAGE_STATUS" { ENACK 0 1; }
+    #[doc = "SMMU_ECMDQ_BASE, 6.3.107."]
+    ecmdq_base "ECMDQ_BASE" { LOG2SIZE 0 5; ADDR 5 51; RA 62 1; }
+    #[doc = "SMMU_ECMDQ_PROD, 6.3.108."]
+    ecmdq_prod "ECMDQ_PROD" { WR 0 20; ERRACK 23 1; EN 31 1; }
+    #[doc = "SMMU_ECMDQ_CONS, 6.3.109."]
+    ecmdq_cons "ECMDQ_CONS" { RD 0 20; ERR 23 1; ERR_REASON 24 3; ENACK 31 1; }
     #[doc = "L1STD, Level 1 Stream Table Descriptor, 5.1."]
     l1std "L1STD" { SPAN 0 5; L2PTR 6 50; }
     #[doc = "STE, Stream Table Entry, 5.2."]
@@ -325,6 +339,8 @@ pub mod offset {
     pub const PRIQ_IRQ_CFG2: u32 = 0xdc;
     /// SMMU_IDR6.
     pub const IDR6: u32 = 0x190;
+    /// SMMU_CMDQ_CONTROL_PAGE_BASE of page 0, 64 bits; those of the next page are 32 bytes further on.
+    pub const CMDQ_CONTROL_PAGE_BASE: u32 = 0x4000;
     /// First of the CoreSight style ID registers of page 0 (6.2: IMPLEMENTATION DEFINED, 0xfd0 to 0xffc).
     pub const ID_FIRST: u32 = 0xfd0;
     /// SMMU_EVENTQ_PROD, page 1.
@@ -335,4 +351,6 @@ pub mod offset {
     pub const PRIQ_PROD: u32 = 0x1_00c8;
     /// SMMU_PRIQ_CONS, page 1.
     pub const PRIQ_CONS: u32 = 0x1_00cc;
+    /// The command queue control pages, one behind the other; where is IMPLEMENTATION DEFINED (6.1).
+    pub const CONTROL_PAGES: u32 = 0x8_0000;
 }

@@ -23,12 +23,12 @@
 //! memory by itself.
 //!
 //! # What is modelled
-//! The Non-secure programming interface, VMSAv8-64 with 4KB, 16KB and 64KB granules and LPA/LPA2, both stages, stalled
+//! The Non-secure programming interface with enhanced command queues ([`Profile::ecmdq`]), VMSAv8-64 with 4KB, 16KB and 64KB granules and LPA/LPA2, both stages, stalled
 //! transactions and what releases them ([`Model::stalled`], [`Model::resumed`]), page requests and their responses
 //! ([`Model::page_request`]), ATS with devices that remember translations ([`Model::ats_dma32`]), hardware update of leaf access
 //! flag and dirty state, service failure mode; things that hang ([`Hang`]) and memory that aborts. Not modelled: Secure, Realm
 //! and Root state, VMSAv8-32 LPAE, VMSAv9-128, permission indirection and overlays, MPAM, DPT, split-stage ATS, ATS execute
-//! permission, ATOS, ECMDQ, memory attributes.
+//! permission, ATOS, memory attributes.
 //!
 //! Limits of the adversarial setting. It permits too little where: a word changed twice between two looks (the value in
 //! between is not known); a fetch aborts now and a copy may be cached; `CR2.E2H`, `STE.CONT` or `CD.TBI` changed; data
@@ -37,7 +37,8 @@
 //! invalidation of everything makes it slow; more ways than it tries are a complaint.
 //!
 //! # One file, one idea
-//! [`layout`] positions; `regs`, `mmio` registers; `command`, `cmdq` commands; `config_cache`, `tlb`, `tlbi` caches and
+//! [`layout`] positions; `regs`, `mmio` registers; `command`, `cmdq` commands, `ecmdq` enhanced
+//! command queues; `config_cache`, `tlb`, `tlbi` caches and
 //! what commands drop; `stream`, `ste`, `context`, `cd` configuration; `geometry`, `walk1`, `walk2`, `perms`, `translate`
 //! translation; `event`, `report` events and interrupts; `stall` stalled transactions; `pri` page requests; `ats` translation
 //! requests and ATCs.
@@ -57,6 +58,7 @@ mod command;
 mod config_cache;
 mod context;
 mod drops;
+mod ecmdq;
 mod event;
 mod field;
 mod geometry;

@@ -6,8 +6,10 @@
 use crate::Field;
 use crate::access::{Hang, Width};
 use crate::bus::Bus;
+use crate::ecmdq::Queue;
 use crate::layout::{
-    cmdq_base, cmdq_cons, cr0, cr1, eventq_cons, gbpa, gerror, idr1, offset, strtab_base, strtab_base_cfg,
+    cmdq_base, cmdq_cons, cmdq_prod, cr0, cr1, eventq_cons, gbpa, gerror, idr1, offset, strtab_base,
+    strtab_base_cfg,
 };
 use crate::model::Model;
 use crate::regs::{self, Guard, Spec};
@@ -108,7 +110,11 @@ impl<B: Bus> Model<B> {
                 self.check_consumer("PRIQ", offset::PRIQ_BASE, idr1::PRIQS, cr0::PRIQEN, old, value);
                 self.regs.put(spec.offset, value);
             }
-            _ => self.regs.put(spec.offset, value),
+            _ => match spec.guard {
+                Guard::EcmdqSettled(queue) => self.write_ecmdq_prod(queue, old, value),
+                Guard::EcmdqOff(queue) if spec.offset == queue.cons() => self.write_ecmdq_cons(queue, value),
+                _ => self.regs.put(spec.offset, value),
+            },
         }
     }
 
@@ -132,7 +138,8 @@ impl<B: Bus> Model<B> {
                 "CR0 written with {value:#x} clears ATSCHK while SMMUEN is 1: translated traffic passes unchecked (6.3.9.2)"
             ));
         }
-        if cr0::CMDQEN.of(acknowledged) != 0 && cr0::VMW.of(acknowledged ^ next) != 0 {
+        let commands = cr0::CMDQEN.of(acknowledged) != 0 || self.regs.any_ecmdq_on();
+        if commands && cr0::VMW.of(acknowledged ^ next) != 0 {
             self.complain(format!(
                 "CR0 written with {value:#x} changes VMW while commands may be processed (6.3.9.1)"
             ));
@@ -153,7 +160,7 @@ impl<B: Bus> Model<B> {
             self.check_stream_table();
         }
         if rises(cr0::CMDQEN) {
-            self.show_queue();
+            self.show_queue(Queue::MAIN);
             self.check_queue("CMDQ_BASE", offset::CMDQ_BASE, self.profile.id1(idr1::CMDQS), 16);
         }
         if rises(cr0::EVENTQEN) {
@@ -201,7 +208,7 @@ impl<B: Bus> Model<B> {
     }
 
     /// Size and alignment of a queue (6.3.26).
-    fn check_queue(&mut self, name: &str, base: u32, max: u64, entry: u64) {
+    pub(crate) fn check_queue(&mut self, name: &str, base: u32, max: u64, entry: u64) {
         let value = self.regs.get(base);
         let log2 = cmdq_base::LOG2SIZE.of(value);
         if log2 > max {
@@ -213,7 +220,7 @@ impl<B: Bus> Model<B> {
         }
     }
 
-    /// CR1: table attributes may change while SMMUEN=0, queue attributes while no queue is enabled (6.3.11).
+    /// CR1: table attributes may change while SMMUEN=0, queue attributes while no queue of any kind is enabled (6.3.11).
     fn write_cr1(&mut self, old: u64, value: u64) {
         let table = cr1::TABLE_IC.mask() | cr1::TABLE_OC.mask() | cr1::TABLE_SH.mask();
         let queues = cr0::CMDQEN.mask() | cr0::EVENTQEN.mask() | cr0::PRIQEN.mask();
@@ -222,7 +229,7 @@ impl<B: Bus> Model<B> {
         if on & cr0::SMMUEN.mask() != 0 {
             fixed |= table;
         }
-        if on & queues != 0 {
+        if on & queues != 0 || self.regs.any_ecmdq_on() {
             fixed |= !table;
         }
         if (old ^ value) & fixed != 0 {
@@ -259,59 +266,70 @@ impl<B: Bus> Model<B> {
         }
         // Whether an inactive error is activated is CONSTRAINED UNPREDICTABLE; the model does not.
         self.regs.put(offset::GERRORN, value ^ wrong);
-        // The command at CONS is fetched anew, and what follows it with it (7.1).
-        self.show_queue();
+        if gerror::CMDQ_ERR.of((old ^ value) & active) != 0 {
+            // The command at CONS is fetched anew, and what follows it with it (7.1).
+            self.show_queue(Queue::MAIN);
+        }
         self.process_commands();
         self.retry_unrecorded();
     }
 
-    /// CMDQ_PROD: only forward, within the queue; backward as far as CONS while an error is active (6.3.27, 7.1).
     fn write_cmdq_prod(&mut self, old: u64, value: u64) {
-        let (ring, _) = self.regs.queue(offset::CMDQ_BASE, self.profile.id1(idr1::CMDQS), 16);
         self.regs.put(offset::CMDQ_PROD, value);
-        if self.regs.guarded(Guard::Cr0(cr0::CMDQEN, "CMDQEN")).is_none() {
-            return;
+        if self.regs.guarded(Guard::Cr0(cr0::CMDQEN, "CMDQEN")).is_some() {
+            let error = self.regs.queue_error(Queue::MAIN);
+            self.produced(Queue::MAIN, old, value, error);
         }
-        let cons = cmdq_cons::RD.of(self.regs.get(offset::CMDQ_CONS));
+    }
+
+    /// PROD of an enabled queue has been written: only forward, within the queue; backward as far as CONS while an error is
+    /// active (6.3.27, 7.1).
+    pub(crate) fn produced(&mut self, queue: Queue, old: u64, value: u64, error: bool) {
+        let (ring, _) = self.regs.queue(queue.base(), self.profile.id1(idr1::CMDQS), 16);
+        let cons = cmdq_cons::RD.of(self.regs.get(queue.cons()));
         let (before, after) = (ring.used(old, cons), ring.used(value, cons));
-        if ring.cursor(value) != value {
+        let index = cmdq_prod::WR.of(value);
+        if ring.cursor(index) != index {
             self.complain(format!(
-                "CMDQ_PROD written with {value:#x}: bits above the wrap flag are set (6.3.27)"
+                "{} written with {value:#x}: bits above the wrap flag are set (6.3.27, 6.3.108)",
+                queue.prod_name()
             ));
         }
         for ahead in 0..after.min(ring.entries()).saturating_sub(before.min(after)) {
-            self.show_command(ring.index(old + ahead));
+            self.show_command(queue, ring.index(old + ahead));
         }
         if after > ring.entries() {
             self.complain(format!(
-                "CMDQ_PROD written with {value:#x} while CONS is {cons:#x}: more than {} commands (6.3.27)",
+                "{} written with {value:#x} while CONS is {cons:#x}: more than {} commands (6.3.27, 6.3.108)",
+                queue.prod_name(),
                 ring.entries()
             ));
             return;
         }
-        if after < before && gerror::CMDQ_ERR.of(self.regs.active_errors()) == 0 {
+        if after < before && !error {
             self.complain(format!(
-                "CMDQ_PROD moved back from {old:#x} to {value:#x} without an active error (7.1)"
+                "{} moved back from {old:#x} to {value:#x} without an active error (7.1)",
+                queue.prod_name()
             ));
         }
         self.process_commands();
     }
 
-    /// All commands that wait are shown to the SMMU.
-    fn show_queue(&mut self) {
-        let (ring, _) = self.regs.queue(offset::CMDQ_BASE, self.profile.id1(idr1::CMDQS), 16);
-        let cons = cmdq_cons::RD.of(self.regs.get(offset::CMDQ_CONS));
-        let used = ring.used(self.regs.get(offset::CMDQ_PROD), cons);
+    /// All commands that wait in a queue are shown to the SMMU.
+    pub(crate) fn show_queue(&mut self, queue: Queue) {
+        let (ring, _) = self.regs.queue(queue.base(), self.profile.id1(idr1::CMDQS), 16);
+        let cons = cmdq_cons::RD.of(self.regs.get(queue.cons()));
+        let used = ring.used(self.regs.get(queue.prod()), cons);
         for ahead in 0..used.min(ring.entries()) {
-            self.show_command(ring.index(cons + ahead));
+            self.show_command(queue, ring.index(cons + ahead));
         }
     }
 
     /// A command is shown to the SMMU. Complains if it is not sure to be in memory by then.
-    fn show_command(&mut self, index: u64) {
+    fn show_command(&mut self, queue: Queue, index: u64) {
         let Some(adversary) = &mut self.adversary else { return };
-        adversary.show(index);
-        let (_, base) = self.regs.queue(offset::CMDQ_BASE, self.profile.id1(idr1::CMDQS), 16);
+        adversary.show(queue, index);
+        let (_, base) = self.regs.queue(queue.base(), self.profile.id1(idr1::CMDQS), 16);
         let at = base + index * 16;
         let number = ((at % 64) / 8) as usize;
         let command =
@@ -319,7 +337,8 @@ impl<B: Bus> Model<B> {
         let line = at & !63;
         if command(self.bus.read_line(line)) != command(self.bus.settled_line(line)) {
             self.complain(format!(
-                "CMDQ entry {index} is shown to the SMMU with no barrier after it was stored (4.1.4)"
+                "{} entry {index} is shown to the SMMU with no barrier after it was stored (4.1.4)",
+                queue.name()
             ));
         }
     }

@@ -5,6 +5,7 @@ use crate::adversary::Adversary;
 use crate::ats::{AtcEntry, AtcInv, Kind};
 use crate::bus::Bus;
 use crate::config_cache::ConfigCache;
+use crate::ecmdq::Queue;
 use crate::layout::gerror;
 use crate::pri::PageResponse;
 use crate::profile::Profile;
@@ -30,8 +31,8 @@ pub struct Model<B: Bus> {
     pub(crate) responses: Vec<PageResponse>,
     /// What the devices remember of translations.
     pub(crate) atc: Vec<AtcEntry>,
-    /// Invalidations of that, which wait for a CMD_SYNC.
-    pub(crate) atc_pending: Vec<AtcInv>,
+    /// Invalidations of that, which wait for a CMD_SYNC of their queue.
+    pub(crate) atc_pending: Vec<(Queue, AtcInv)>,
     /// What is being done is no ordinary transaction.
     pub(crate) interface: Option<Kind>,
     pub(crate) next_stag: u16,
@@ -88,8 +89,8 @@ impl<B: Bus> Model<B> {
         &self.bus
     }
 
-    /// Reads a register at `offset` (0 to 0x1ffff) from the SMMU base; page 1 starts at 0x10000. Reserved locations
-    /// read as 0.
+    /// Reads a register at `offset` (0 to 0x1ffff) from the SMMU base; page 1 starts at 0x10000, command queue control pages
+    /// are where [`Model::control_page`] says. Reserved locations read as 0.
     pub fn read(&mut self, offset: u32, width: Width) -> u64 {
         self.mmio_read(offset, width)
     }
@@ -162,7 +163,7 @@ impl<B: Bus> Model<B> {
     pub fn set_hang(&mut self, hang: Hang) {
         self.hang = hang;
         self.answer();
-        self.take_commands(usize::MAX);
+        self.take_all_commands();
     }
 
     /// Notes a driver mistake.

@@ -1,7 +1,7 @@
 //! The ID registers: which SMMU is being modelled, and what follows from them.
 
 use crate::Field;
-use crate::layout::{aidr, idr0, idr1, idr3, idr5};
+use crate::layout::{aidr, idr0, idr1, idr3, idr5, idr6};
 
 /// Constants of one implementation: what its ID registers read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +24,8 @@ fn bits(parts: &[(Field, u32)]) -> u32 {
 }
 
 impl Profile {
-    /// Everything that this model models: both stages, EL2, stalls, 16-bit ids, all granules with 52 bits, RIL, HTTU
-    /// for leaves, mixed endianness, ATS and PRI registers.
+    /// Everything that this model models but enhanced command queues ([`Profile::ecmdq`]): both stages, EL2, stalls, 16-bit
+    /// ids, all granules with 52 bits, RIL, HTTU for leaves, mixed endianness, ATS and PRI registers.
     #[must_use]
     pub fn maximum() -> Self {
         Self {
@@ -74,6 +74,17 @@ impl Profile {
             iidr: 0,
             aidr: 3,
         }
+    }
+
+    /// [`Profile::maximum`] with enhanced command queues: two control pages of four queues each.
+    #[must_use]
+    pub fn ecmdq() -> Self {
+        let mut profile = Self::maximum();
+        profile.name = "enhanced command queues";
+        profile.idr[1] |= bits(&[(idr1::ECMDQ, 1)]);
+        profile.idr[6] =
+            bits(&[(idr6::CMDQ_CONTROL_PAGE_LOG2NUMP, 1), (idr6::CMDQ_CONTROL_PAGE_LOG2NUMQ, 2)]);
+        profile
     }
 
     /// The least a driver can meet: stage 1 only, SMMUv3.0, 4KB, 32-bit addresses, linear tables, 8-bit ASIDs, no
@@ -241,6 +252,10 @@ impl Profile {
     /// A field of IDR5.
     pub(crate) fn id5(&self, field: Field) -> u64 {
         field.of(self.word(5))
+    }
+    /// A field of IDR6.
+    pub(crate) fn id6(&self, field: Field) -> u64 {
+        field.of(self.word(6))
     }
 
     /// ArchMinorRev: n of SMMUv3.n.

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::Field;
+use crate::ecmdq::{self, Queue};
 use crate::layout::{self, cmdq_base, cr0, idr0, idr1, irq_ctrl, offset, strtab_base, strtab_base_cfg};
 use crate::profile::Profile;
 use crate::ring::Ring;
@@ -20,6 +21,10 @@ pub(crate) enum Guard {
     Cr0(Field, &'static str),
     /// An IRQ_CTRL enable, and its acknowledgement, must be 0.
     Irq(Field, &'static str),
+    /// EN and ENACK of the enhanced queue must be 0.
+    EcmdqOff(Queue),
+    /// EN and ENACK of the enhanced queue must be equal.
+    EcmdqSettled(Queue),
 }
 
 /// One register of the Non-secure interface.
@@ -98,13 +103,15 @@ pub(crate) const SPECS: &[Spec] = &[
 
 /// The register that covers `at`, and whether `at` is its upper half.
 pub(crate) fn find(at: u32, profile: &Profile) -> Option<(Spec, bool)> {
-    SPECS.iter().filter(|s| s.needs.is_none_or(|bit| profile.id0(bit) != 0)).find_map(|s| {
-        match at.checked_sub(s.offset)? {
-            0 => Some((*s, false)),
-            4 if s.wide => Some((*s, true)),
-            _ => None,
-        }
-    })
+    let fixed =
+        SPECS.iter().filter(|s| s.needs.is_none_or(|bit| profile.id0(bit) != 0)).find_map(|s| {
+            match at.checked_sub(s.offset)? {
+                0 => Some((*s, false)),
+                4 if s.wide => Some((*s, true)),
+                _ => None,
+            }
+        });
+    fixed.or_else(|| ecmdq::find(at, profile))
 }
 
 /// Bits that software may set in a register of this SMMU: its fields, less those whose feature is missing (6.3).
@@ -156,6 +163,7 @@ pub(crate) fn writable_bits(name: &str, profile: &Profile) -> u64 {
         name,
         "STRTAB_BASE"
             | "CMDQ_BASE"
+            | "ECMDQ_BASE"
             | "EVENTQ_BASE"
             | "PRIQ_BASE"
             | "GERROR_IRQ_CFG0"
@@ -201,6 +209,7 @@ impl Regs {
         regs.put(offset::IIDR, u64::from(profile.iidr));
         regs.put(offset::AIDR, u64::from(profile.aidr));
         regs.put(offset::GBPA, 0x1000);
+        ecmdq::reset(profile, &mut regs);
         regs
     }
 
@@ -212,6 +221,11 @@ impl Regs {
     /// Sets a register.
     pub(crate) fn put(&mut self, at: u32, value: u64) {
         self.values.insert(at, value);
+    }
+
+    /// Places at or behind `first` that have been set, in order.
+    pub(crate) fn places_from(&self, first: u32) -> impl Iterator<Item = u32> + '_ {
+        self.values.range(first..).map(|(at, _)| *at)
     }
 
     /// Whether an enable is 1 after its Update: what the SMMU acts on (6.3.9).
@@ -233,6 +247,8 @@ impl Regs {
     pub(crate) fn guarded(&self, guard: Guard) -> Option<&'static str> {
         let (a, b, field, name) = match guard {
             Guard::Open | Guard::ReadOnly => return None,
+            Guard::EcmdqOff(queue) => return self.ecmdq_on(queue).then_some("EN | ENACK"),
+            Guard::EcmdqSettled(queue) => return self.ecmdq_in_transition(queue).then_some("EN ^ ENACK"),
             Guard::Cr0(field, name) => (offset::CR0, offset::CR0ACK, field, name),
             Guard::Irq(field, name) => (offset::IRQ_CTRL, offset::IRQ_CTRLACK, field, name),
         };

@@ -85,3 +85,43 @@ fn random_configuration_never_panics() {
     }
     assert!(outcomes.iter().all(|n| *n > 500), "{outcomes:?}: both kinds must occur");
 }
+
+#[test]
+fn random_enhanced_queues_never_panic() {
+    let mut random = Random(0x1234_5678_9abc_def1);
+    let (mut taken, mut refused) = (0, 0);
+    for round in 0..2000_u32 {
+        let mut profile = Profile::ecmdq();
+        if round % 4 == 3 {
+            // Also numbers of pages and queues that are reserved.
+            profile.idr[6] = random.word() as u32;
+        }
+        let mut rig = stage1_rig(profile);
+        for index in 0..64 {
+            let operands = if random.next() % 4 == 0 { random.word() & !0xff } else { 0 };
+            let opcode = [1, 3, 0x10, 0x30, 0x46, random.next() % 0x50][(random.next() % 6) as usize];
+            rig.mem.set(0x26_0000 + index * 16, operands | opcode);
+        }
+        for _ in 0..40 {
+            let page = random.next() % 3;
+            let number = random.next() % 4;
+            let register = [0, 0, 4, 8, 8, 8, 12, 16][(random.next() % 8) as usize];
+            let at = (0x8_0000 + page * 0x1_0000 + number * 0x4000 + register) as u32;
+            let value = match register {
+                0 if random.next() % 2 == 0 => 0x26_0000 | random.next() % 6,
+                _ => random.word(),
+            };
+            rig.smmu.write(at, if register == 0 { Width::W64 } else { Width::W32 }, value);
+            let errors = rig.r32(0x60);
+            rig.w32(0x64, errors);
+            rig.smmu.dma(&access(1, 0x1000));
+        }
+        for entry in rig.smmu.trace() {
+            if let smmu_model::Trace::Command { queue, error, .. } = entry {
+                assert!(queue >= 0x8_0000);
+                *if error.is_some() { &mut refused } else { &mut taken } += 1;
+            }
+        }
+    }
+    assert!(taken > 200 && refused > 200, "{taken} {refused}: both kinds must occur");
+}

@@ -2,6 +2,7 @@
 
 pub(crate) mod configuration;
 pub(crate) mod driver;
+pub(crate) mod ecmdq;
 pub(crate) mod faults;
 pub(crate) mod queues;
 pub(crate) mod registers;
