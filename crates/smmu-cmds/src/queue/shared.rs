@@ -114,6 +114,8 @@ pub struct SharedQueue<I = Cmdq> {
     pub(super) options: SharedOptions,
     pub(super) layout: Layout,
     pub(super) ends: Ends,
+    /// Where the queue began, or was last restarted.
+    pub(super) begun: u64,
     lists: Lists,
     bell: Bell,
     /// Everything before has been rung for. Written by whoever has the bell.
@@ -204,12 +206,13 @@ impl<I: QueueRegisters> SharedQueue<I> {
         let ring = Ring::new(memory, options.log2, min_log2(caps), caps.command_queue_log2)?;
         let size = ring.size();
         let parts = Lists::new(size).and_then(|lists| {
+            let lost = Beside::new(size)?;
             let bytes = u64::from(size.entries()).saturating_mul(8);
             let words = match options.completion {
                 Completion::Memory => Some(memory.allocate(bytes, bytes.max(64))?),
                 _ => None,
             };
-            Ok((lists, Beside::new(size)?, words))
+            Ok((lists, lost, words))
         });
         let (lists, lost, done_words) = match parts {
             Ok(parts) => parts,
@@ -226,6 +229,7 @@ impl<I: QueueRegisters> SharedQueue<I> {
             options,
             layout: Layout::new(caps),
             ends: Ends::new(0),
+            begun: 0,
             lists,
             bell: Bell::new(),
             rung: AtomicU64::new(0),
@@ -359,9 +363,14 @@ impl<I: QueueRegisters> SharedQueue<I> {
         }
         let deadline = Deadline::after(p, timeout);
         loop {
+            let late = deadline.has_passed(p);
             self.wait_for_room(p, count, deadline, timeout)?;
             if let Some(placed) = self.try_place(p, list, sync, count)? {
                 return Ok(placed);
+            }
+            // There was room, and somebody else may take it time and again.
+            if late {
+                return Err(self.no_room(timeout));
             }
         }
     }
@@ -450,10 +459,12 @@ impl<I: QueueRegisters> SharedQueue<I> {
     }
 
     /// Begins anew at the start of the ring, for an SMMU that was disabled and whose PROD and CONS have been set to 0.
-    /// What was submitted and not completed is lost: no later receipt covers it.
+    /// What was submitted and not completed is lost: no later receipt covers it, and waiting for it gives
+    /// [`QueueError::InDoubt`].
     pub fn restart(&mut self) {
         let start = next_start(self.ring.size(), self.ends.reserved());
         self.ends = Ends::new(start);
+        self.begun = start;
         self.bell = Bell::new();
         self.rung = AtomicU64::new(start);
         self.acknowledged = AtomicBool::new(false);

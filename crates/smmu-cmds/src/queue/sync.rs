@@ -30,6 +30,9 @@ impl<I: QueueRegisters> SharedQueue<I> {
             let (instance, queue) = (pending.ticket.instance(), pending.ticket.queue());
             return Err(QueueError::OtherQueue { instance, queue });
         }
+        if pending.first < self.begun {
+            return Err(QueueError::InDoubt);
+        }
         let deadline = Deadline::after(p, timeout);
         let word = self.done_word(pending.end.saturating_sub(1)).and_then(|(address, value)| {
             let word = p.words(address, 1).ok()?.first()?;
@@ -59,11 +62,13 @@ impl<I: QueueRegisters> SharedQueue<I> {
         deadline: Deadline,
         timeout: Duration,
     ) -> Result<(), QueueError> {
-        let late = deadline.has_passed(p);
         let room = || self.ends.has_room(self.ring.size(), count);
-        self.wait_until(p, deadline, timeout, ROOM, room, false)?;
-        // There is room, and somebody else may take it time and again.
-        if late { Err(self.timeout(ROOM, timeout)) } else { Ok(()) }
+        self.wait_until(p, deadline, timeout, ROOM, room, false)
+    }
+
+    /// There was no room for a list in time.
+    pub(super) fn no_room(&self, timeout: Duration) -> QueueError {
+        self.timeout(ROOM, timeout)
     }
 
     /// Looks until `done`, or the deadline. `cheap` says that `done` looks for itself, at memory.
