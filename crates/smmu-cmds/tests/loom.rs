@@ -1,12 +1,12 @@
 //! The shared queue under `loom`: the interleavings of two or three producers and the device, with the memory ordering that
-//! the language promises and no more, up to a number of preemptions and a time.
+//! the language promises and no more, up to a number of preemptions and a time (`LOOM_SECONDS` for each model, 8 if not said).
 //!
 //! `RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test -p smmu-cmds --features kernel --release --test loom`
 //!
-//!
 //! That they can fail was tried, one change at a time. Noticed: a list published, a note left or read, `consumed` raised or
 //! read with relaxed ordering; the bell let go with a plain store; no barrier before PROD; none after CONS; one entry too many
-//! reserved; a loss that is not noted. Not noticed in the time given: `rung` raised after PROD instead of before.
+//! reserved; a loss that is not noted; `rung` raised after PROD instead of before; an enhanced queue's error that is not
+//! acknowledged by a doorbell.
 #![cfg(all(loom, feature = "kernel"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
