@@ -6,11 +6,12 @@
 //! `CMD_SYNC` is fetched again; what it would have completed it then does, but for ATC invalidations: those of its own list
 //! are refused, and no later receipt covers a ticket for any that were posted before it.
 
-use super::command::replacement;
+use super::common::replacement;
 use super::error::Remedy;
 use super::list::Entry;
+use super::options::SharedPlatform;
 use super::reserve::position;
-use super::shared::{SharedPlatform, SharedQueue};
+use super::shared::SharedQueue;
 use super::{CommandFailure, QueueError, QueueRegisters};
 use crate::atomic::Ordering;
 use crate::command::{Opcode, RawCommand};

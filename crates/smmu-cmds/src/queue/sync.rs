@@ -1,18 +1,38 @@
 //! Waiting: for room, for completion; and what a completion proves.
 
+use super::options::SharedPlatform;
 use super::reserve::{counter, position};
-use super::shared::{Pending, SharedPlatform, SharedQueue};
+use super::shared::SharedQueue;
 use super::{Completion, QueueError, QueueRegisters};
 use crate::atomic::Ordering;
+use crate::command::RawCommand;
 use core::time::Duration;
 use smmu_regs::platform::{Deadline, Dword, Memory, Mmio};
-use smmu_regs::receipt::{QueuePosition, Receipt};
+use smmu_regs::receipt::{QueuePosition, Receipt, Ticket};
 
 /// Registers are looked at once in so many looks at memory: for errors, and in case the write got lost.
 const LOOKS: u32 = 64;
 
 /// What [`QueueError::Timeout`] says.
 const ROOM: &str = "space in the command queue";
+
+/// A list that has been submitted and that ends with a `CMD_SYNC`.
+#[derive(Debug)]
+#[must_use = "nobody knows whether it has completed"]
+pub struct Pending<'l> {
+    pub(super) list: &'l [RawCommand],
+    pub(super) ticket: Ticket,
+    pub(super) first: u64,
+    pub(super) end: u64,
+}
+
+impl Pending<'_> {
+    /// A ticket for the list.
+    #[must_use]
+    pub const fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+}
 
 impl<I: QueueRegisters> SharedQueue<I> {
     /// Waits until the SMMU has completed the list. If it stopped, at whosever command, the queue is repaired.
