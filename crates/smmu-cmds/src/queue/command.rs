@@ -274,12 +274,12 @@ impl<I: QueueRegisters> CommandQueue<I> {
                 || queue.ring.size().is_empty(queue.producer, queue.consumer)
         })?;
         p.acquire();
-        Ok(Receipt::assert_completed_by_platform(
+        Ok(Receipt::assert_queue_completed_by_platform(
             self.instance,
+            self.registers.id(),
             QueuePosition(self.valid_from),
             QueuePosition(self.accepted),
-        )
-        .of_queue(self.registers.id()))
+        ))
     }
 
     fn wait_for_space<P: Mmio + Memory + Clock>(

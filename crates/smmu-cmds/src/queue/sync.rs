@@ -161,7 +161,7 @@ impl<I: QueueRegisters> SharedQueue<I> {
             pending.first
         };
         let (from, through) = (QueuePosition(from), QueuePosition(pending.end));
-        Ok(Receipt::assert_completed_by_platform(self.instance, from, through).of_queue(self.registers.id()))
+        Ok(Receipt::assert_queue_completed_by_platform(self.instance, self.registers.id(), from, through))
     }
 }
 
