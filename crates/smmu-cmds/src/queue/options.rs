@@ -14,8 +14,9 @@ pub trait SharedPlatform: Mmio + Memory + Clock {
 
     /// Turns local interrupts (those whose handlers may use a queue) and preemption off for as long as the guard lives.
     ///
-    /// Guards live for a bounded time: as long as it takes to write a list and to ring, or to repair the queue. Inside,
-    /// nothing waits. A platform on which they are always off gives `()`.
+    /// Guards live as long as it takes to write a list and to ring, or to repair the queue. Inside, nothing waits. But a CPU
+    /// that rings goes on for lists that others publish meanwhile: with many CPUs that never pause it may ring for them
+    /// time and again. A platform on which they are always off gives `()`.
     ///
     /// What happens otherwise: a handler that interrupts the writing of a list and submits one of its own waits for the
     /// SMMU to reach it, which it cannot before the interrupted list is written; the wait ends with its deadline. Nothing
