@@ -1,12 +1,12 @@
 //! The shared queue under `loom`: the interleavings of two or three producers and the device, with the memory ordering that
-//! the language promises and no more, up to a number of preemptions and a time.
+//! the language promises and no more, up to a number of preemptions and a time (`LOOM_SECONDS` for each model, 8 if not said).
 //!
 //! `RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test -p smmu-cmds --features kernel --release --test loom`
 //!
-//!
 //! That they can fail was tried, one change at a time. Noticed: a list published, a note left or read, `consumed` raised or
 //! read with relaxed ordering; the bell let go with a plain store; no barrier before PROD; none after CONS; one entry too many
-//! reserved; a loss that is not noted. Not noticed in the time given: `rung` raised after PROD instead of before.
+//! reserved; a loss that is not noted; `rung` raised after PROD instead of before; an enhanced queue's error that is not
+//! acknowledged by a doorbell.
 #![cfg(all(loom, feature = "kernel"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -46,15 +46,27 @@ mod device;
 use device::{Device, ILLEGAL, PLAIN, caps, command};
 use loom::sync::Arc;
 use loom::thread;
-use smmu_cmds::queue::{Cmdq, Completion, SharedOptions, SharedQueue};
+use smmu_cmds::queue::{Cmdq, Completion, Ecmdq, QueueRegisters, SharedOptions, SharedQueue};
 use smmu_cmds::{QueueError, RawCommand};
 use smmu_regs::InstanceId;
+use smmu_regs::registers::{Bank, EcmdqRegisters, Idr6};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// What a producer does: lists of so many commands, and whether it waits for each.
 type Work = &'static [(u64, bool)];
+
+/// Every interleaving with no more than so many preemptions, as far as the time goes: 8 seconds, or `LOOM_SECONDS`.
+fn model(preemptions: Option<usize>) -> loom::model::Builder {
+    let seconds = std::env::var("LOOM_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(8);
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = preemptions;
+    model.max_branches = 20_000;
+    // What does not fit in this time is not explored: it does not fail.
+    model.max_duration = Some(Duration::from_secs(seconds));
+    model
+}
 
 /// Runs the producers beside a device, in every way that takes no more than `preemptions`.
 fn explore(
@@ -64,35 +76,38 @@ fn explore(
     producers: &'static [Work],
     bad: Option<u64>,
 ) {
-    let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(preemptions);
-    model.max_branches = 20_000;
-    // What does not fit in this time is not explored: it does not fail.
-    model.max_duration = Some(Duration::from_secs(8));
-    model.check(move || {
+    model(Some(preemptions)).check(move || {
         let mut device = Device::new(log2);
         device.driven_by_waiters = true;
-        let device = Arc::new(device);
         let caps = caps(true);
         let options = SharedOptions { completion, ..SharedOptions::new(&caps, log2) };
-        let queue = SharedQueue::with(&*device, &caps, InstanceId::new(0), Cmdq, options).unwrap();
-        let queue = Arc::new(queue);
-        let entries: u64 =
-            producers.iter().flat_map(|work| *work).map(|(n, sync)| n + u64::from(*sync)).sum();
-        let mut threads = Vec::new();
-        for (number, work) in producers.iter().enumerate().skip(1) {
-            let (device, queue) = (Arc::clone(&device), Arc::clone(&queue));
-            threads.push(thread::spawn(move || produce(&device, &queue, number as u64, work, bad)));
-        }
-        produce(&device, &queue, 0, producers[0], bad);
-        for thread in threads {
-            thread.join().unwrap();
-        }
-        while device.step() || queue.service(&*device).unwrap().is_some() {}
-        check(&device, producers, bad);
-        let progress = queue.progress();
-        assert_eq!((progress.accepted, progress.rung), (entries, entries));
+        let queue = SharedQueue::with(&device, &caps, InstanceId::new(0), Cmdq, options).unwrap();
+        together(device, queue, producers, bad);
     });
+}
+
+/// Runs the producers, each on a thread, and looks at what the device took.
+fn together<I: QueueRegisters + Send + Sync + 'static>(
+    device: Device,
+    queue: SharedQueue<I>,
+    producers: &'static [Work],
+    bad: Option<u64>,
+) {
+    let (device, queue) = (Arc::new(device), Arc::new(queue));
+    let entries: u64 = producers.iter().flat_map(|work| *work).map(|(n, sync)| n + u64::from(*sync)).sum();
+    let mut threads = Vec::new();
+    for (number, work) in producers.iter().enumerate().skip(1) {
+        let (device, queue) = (Arc::clone(&device), Arc::clone(&queue));
+        threads.push(thread::spawn(move || produce(&device, &queue, number as u64, work, bad)));
+    }
+    produce(&device, &queue, 0, producers[0], bad);
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    while device.step() || queue.service(&*device).unwrap().is_some() {}
+    check(&device, producers, bad);
+    let progress = queue.progress();
+    assert_eq!((progress.accepted, progress.rung), (entries, entries));
 }
 
 fn list(producer: u64, number: u64, length: u64, bad: Option<u64>) -> Vec<RawCommand> {
@@ -101,7 +116,13 @@ fn list(producer: u64, number: u64, length: u64, bad: Option<u64>) -> Vec<RawCom
     (0..length).map(|index| command(opcode(index), name(index))).collect()
 }
 
-fn produce(device: &Device, queue: &SharedQueue, producer: u64, work: Work, bad: Option<u64>) {
+fn produce<I: QueueRegisters>(
+    device: &Device,
+    queue: &SharedQueue<I>,
+    producer: u64,
+    work: Work,
+    bad: Option<u64>,
+) {
     for (number, (length, sync)) in work.iter().enumerate() {
         let list = list(producer, number as u64, *length, bad);
         if !sync {
@@ -183,14 +204,42 @@ fn three_producers_a_full_queue() {
     explore(1, 2, Completion::Poll, &[&[(2, true)], &[(1, true)], &[(2, false)]], None);
 }
 
+/// Two lists in a ring for two, again and again: the words to which the SMMU writes are used anew each lap.
+#[test]
+fn two_producers_completion_in_memory_for_several_laps() {
+    explore(2, 2, Completion::Memory, &[&[(1, true), (1, true)], &[(1, true), (1, true)]], None);
+}
+
+/// Whoever sees a command consumed sees how far the queue had been rung for, also if he did not ring. Small, so that it is
+/// explored to the end.
+#[test]
+fn what_is_consumed_had_been_rung_for() {
+    model(Some(3)).check(|| {
+        let mut device = Device::new(2);
+        device.driven_by_waiters = true;
+        let device = Arc::new(device);
+        let queue = SharedQueue::new(&*device, &caps(true), InstanceId::new(0), 2).unwrap();
+        let queue = Arc::new(queue);
+        let other = {
+            let (device, queue) = (Arc::clone(&device), Arc::clone(&queue));
+            thread::spawn(move || {
+                let _ = queue.post(&*device, &list(1, 0, 4, None), SECOND).unwrap();
+            })
+        };
+        device.step();
+        // Looks at the registers once if the queue is full.
+        match queue.post(&*device, &list(0, 0, 1, None), Duration::ZERO) {
+            Ok(_) | Err(QueueError::Timeout { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+        other.join().unwrap();
+    });
+}
+
 /// Entries that one producer saw consumed are used again by another, which looked at no register itself.
 #[test]
 fn room_that_another_producer_has_seen() {
-    let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(2);
-    model.max_branches = 20_000;
-    model.max_duration = Some(Duration::from_secs(8));
-    model.check(|| {
+    model(Some(2)).check(|| {
         let mut device = Device::new(2);
         device.driven_by_waiters = true;
         let device = Arc::new(device);
@@ -218,4 +267,25 @@ fn room_that_another_producer_has_seen() {
 #[test]
 fn a_refused_command() {
     explore(2, 3, Completion::Poll, &[&[(2, true)], &[(1, true)]], Some(1));
+}
+
+#[test]
+fn a_refused_command_completion_in_memory() {
+    explore(2, 3, Completion::Memory, &[&[(2, true)], &[(1, true)]], Some(0));
+}
+
+/// The error is acknowledged by a doorbell, whoever has the bell.
+#[test]
+fn a_refused_command_in_an_enhanced_queue() {
+    model(Some(2)).check(|| {
+        let registers = EcmdqRegisters::new(Bank::NonSecure, Idr6::new(), 0, 0).unwrap();
+        let mut device = Device::new(3);
+        device.driven_by_waiters = true;
+        device.enhanced = Some(registers);
+        let (caps, interface) = (caps(true), Ecmdq::new(registers));
+        let options = SharedOptions { completion: Completion::Poll, ..SharedOptions::new(&caps, 3) };
+        let queue = SharedQueue::with(&device, &caps, InstanceId::new(0), interface, options).unwrap();
+        interface.enable(&device, queue.base_register().unwrap(), SECOND).unwrap();
+        together(device, queue, &[&[(1, true)], &[(1, true)]], Some(0));
+    });
 }

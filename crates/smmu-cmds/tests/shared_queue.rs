@@ -331,3 +331,60 @@ fn a_restarted_queue_begins_at_the_start_and_covers_nothing_from_before() {
     assert!(!receipt.covers(old));
     assert_eq!(fresh.taken().len(), 3);
 }
+
+#[test]
+fn a_refusal_is_not_forgotten_when_the_command_that_stands_in_fails_too() {
+    for completion in COMPLETIONS {
+        let device = Device::new(4);
+        let queue = queue(&device, 4, completion);
+        device.atc_times_out.store(true, Ordering::Relaxed);
+        let posted = queue.post(&device, &[command(ATC_INV, 7)], SECOND).unwrap();
+        // Replaced by a CMD_SYNC, which then waits for somebody else's CMD_ATC_INV.
+        let refused = [command(ILLEGAL, 1), command(PLAIN, 2)];
+        let error = beside_hardware(&device, || queue.issue(&device, &refused, SECOND)).unwrap_err();
+        let failures: Vec<_> =
+            device.failed().iter().map(|failed| (failed.failure, failed.position)).collect();
+        let at = QueuePosition(1);
+        assert_eq!(failures, [(CommandFailure::Illegal, at), (CommandFailure::AtcTimeout, at)]);
+        let failure = CommandFailure::Illegal;
+        assert_eq!(error, QueueError::Refused { failure, index: 0, command: refused[0] });
+        let receipt = beside_hardware(&device, || queue.issue(&device, &[], SECOND)).unwrap();
+        assert!(!receipt.covers(posted));
+    }
+}
+
+#[test]
+fn what_was_submitted_before_a_restart_is_in_doubt() {
+    for completion in COMPLETIONS {
+        let device = Device::new(2);
+        let mut queue = queue(&device, 2, completion);
+        let commands = list(0, 0, 1);
+        let never_ran = queue.submit(&device, &commands, SECOND).unwrap();
+        queue.restart();
+        assert_eq!(queue.wait(&device, &never_ran, SECOND), Err(QueueError::InDoubt));
+        assert!(!device.has_taken(commands[0].words()[1]));
+    }
+}
+
+#[test]
+fn room_that_a_slow_caller_finds_after_its_deadline_is_used() {
+    let device = Device::new(2);
+    let queue = queue(&device, 2, Completion::Poll);
+    let _ = queue.post(&device, &list(0, 0, 4), SECOND).unwrap();
+    while device.step() {}
+    // The SMMU has long made room; the first look at it comes too late.
+    device.late.store(true, Ordering::Relaxed);
+    let _ = queue.post(&device, &list(0, 1, 4), SECOND).unwrap();
+}
+
+#[test]
+fn a_cmd_sync_is_taken_by_every_queue() {
+    let device = Device::new(3);
+    let caps = caps(true);
+    let takes = OpcodeSet::of(&[command(PLAIN, 0).opcode()]);
+    let options = SharedOptions { takes, ..SharedOptions::new(&caps, 3) };
+    let queue = SharedQueue::with(&device, &caps, INSTANCE, Cmdq, options).unwrap();
+    let separated = [command(PLAIN, 1), command(0x46, 0), command(PLAIN, 2)];
+    assert!(queue.takes(&separated));
+    let _ = beside_hardware(&device, || queue.issue(&device, &separated, SECOND)).unwrap();
+}

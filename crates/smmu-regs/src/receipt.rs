@@ -107,12 +107,17 @@ impl Receipt {
         from: QueuePosition,
         through: QueuePosition,
     ) -> Self {
-        Self { instance, queue: QueueId::MAIN, from, through }
+        Self::assert_queue_completed_by_platform(instance, QueueId::MAIN, from, through)
     }
 
-    /// The same claim for another queue of the same instance: an escape hatch as the one that it begins with.
-    pub const fn of_queue(self, queue: QueueId) -> Self {
-        Self { queue, ..self }
+    /// As [`Receipt::assert_completed_by_platform`], of any queue of the instance: the same escape hatch.
+    pub const fn assert_queue_completed_by_platform(
+        instance: InstanceId,
+        queue: QueueId,
+        from: QueuePosition,
+        through: QueuePosition,
+    ) -> Self {
+        Self { instance, queue, from, through }
     }
 
     /// The SMMU.
@@ -256,13 +261,19 @@ impl<T> Quarantine<T> {
 
 impl fmt::Display for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SMMU {}, commands {} to {}", self.instance, self.first.0, self.end.0)
+        write!(f, "SMMU {}, ", self.instance)?;
+        if self.queue != QueueId::MAIN {
+            write!(f, "queue {}, ", self.queue)?;
+        }
+        write!(f, "commands {} to {}", self.first.0, self.end.0)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
+    use std::string::ToString;
 
     fn receipt(instance: u16, through: u64) -> Receipt {
         let (from, through) = (QueuePosition(0), QueuePosition(through));
@@ -287,9 +298,13 @@ mod tests {
     #[test]
     fn a_queue_says_nothing_of_another() {
         let other = QueueId::new(7);
-        let (receipt, ticket) = (receipt(0, 9), ticket(0, 9));
-        assert!(receipt.covers(ticket) && receipt.of_queue(other).covers(ticket.of_queue(other)));
-        assert!(!receipt.covers(ticket.of_queue(other)) && !receipt.of_queue(other).covers(ticket));
+        let (of_main, ticket) = (receipt(0, 9), ticket(0, 9));
+        let (from, through) = (QueuePosition(0), QueuePosition(9));
+        let of_other = Receipt::assert_queue_completed_by_platform(InstanceId::new(0), other, from, through);
+        assert!(of_main.covers(ticket) && of_other.covers(ticket.of_queue(other)));
+        assert!(!of_main.covers(ticket.of_queue(other)) && !of_other.covers(ticket));
+        assert_eq!(ticket.to_string(), "SMMU 0x0, commands 3 to 9");
+        assert_eq!(ticket.of_queue(other).to_string(), "SMMU 0x0, queue 7, commands 3 to 9");
         assert!([2, 3, 8, 9].map(|at| ticket.contains(QueuePosition(at))) == [false, true, true, false]);
     }
 

@@ -3,6 +3,7 @@
 //! Commands are written, published and rung in that order; completion is a `CMD_SYNC` that CONS has passed, waited for
 //! with a deadline while the error registers are watched. A completed `CMD_SYNC` is the only thing that makes a [`Receipt`].
 
+use super::common::{FORCED_BATCH, MIN_LOG2, base_register, min_log2, replacement};
 use super::error::Remedy;
 use super::ring::Ring;
 use super::{Cmdq, CommandFailure, Position, QueueError, QueueRegisters};
@@ -32,34 +33,6 @@ pub struct CommandQueue<I = Cmdq> {
     valid_from: u64,
     /// What was last written to PROD.
     rung: Position,
-}
-
-/// A batch is never longer than this without a `CMD_SYNC` where an erratum forbids it.
-pub(super) const FORCED_BATCH: u64 = 63;
-
-/// log2 of the fewest entries of a command queue: room for two commands, each with its `CMD_SYNC`.
-const MIN_LOG2: u8 = 2;
-
-/// As [`MIN_LOG2`], for an SMMU with these capabilities: a batch that is repeated or forced to end at 63 commands needs
-/// room for its repetition.
-pub(super) const fn min_log2(caps: &Caps) -> u8 {
-    if caps.must(Quirk::ForceSync) || caps.must(Quirk::RepeatCfgiTlbi) { 7 } else { MIN_LOG2 }
-}
-
-/// What `CMDQ_BASE` or `ECMDQ_BASE` is to hold for `ring`.
-pub(super) fn base_register(ring: &Ring<2>, caps: &Caps) -> Result<CmdqBase, QueueError> {
-    let address = ring.base().get();
-    CmdqBase::new()
-        .try_with(CmdqBase::LOG2SIZE, ring.size().log2())
-        .and_then(|base| base.try_with_address(CmdqBase::ADDR, address))
-        .map(|base| base.with(CmdqBase::RA, caps.has(Feature::Coherent)))
-        .map_err(|_| QueueError::Base { address })
-}
-
-/// The `CMD_SYNC` that stands in for a command that the SMMU refused. It wakes whoever waits, if that can be.
-pub(super) fn replacement(caps: &Caps) -> Result<RawCommand, QueueError> {
-    let signal = if caps.has(Feature::Sev) { SyncSignal::Event } else { SyncSignal::None };
-    Ok(Command::Sync(Sync::new(signal)).encode(caps)?)
 }
 
 impl CommandQueue {
@@ -301,12 +274,12 @@ impl<I: QueueRegisters> CommandQueue<I> {
                 || queue.ring.size().is_empty(queue.producer, queue.consumer)
         })?;
         p.acquire();
-        Ok(Receipt::assert_completed_by_platform(
+        Ok(Receipt::assert_queue_completed_by_platform(
             self.instance,
+            self.registers.id(),
             QueuePosition(self.valid_from),
             QueuePosition(self.accepted),
-        )
-        .of_queue(self.registers.id()))
+        ))
     }
 
     fn wait_for_space<P: Mmio + Memory + Clock>(

@@ -66,7 +66,8 @@ pub enum QueueError {
         command: RawCommand,
     },
     /// The list has run, but its owner looked so late that the SMMU has since refused a command of a later lap in one of
-    /// the same entries, and whether it refused one of this list is no longer known: send the list anew.
+    /// the same entries, and whether it refused one of this list is no longer known. Or the queue was restarted since, and
+    /// whether the list has run is not known. Send the list anew.
     InDoubt,
     /// A list does not fit the queue with its `CMD_SYNC`, or has no command.
     List {
@@ -199,7 +200,7 @@ impl fmt::Display for QueueError {
             Self::Refused { failure, index, command } => {
                 write!(f, "the SMMU refused command {index} of the list with {failure}: {command}")
             }
-            Self::InDoubt => f.write_str("whether a command of the list was refused is no longer known"),
+            Self::InDoubt => f.write_str("whether all commands of the list have run is no longer known"),
             Self::List { commands, most } => {
                 write!(f, "a list of {commands} commands is not possible in this queue (1 to {most})")
             }

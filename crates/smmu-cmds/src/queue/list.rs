@@ -1,6 +1,6 @@
 //! What a list becomes in the ring: its commands, and the `CMD_SYNC`s that errata and its owner want.
 
-use super::command::FORCED_BATCH;
+use super::common::FORCED_BATCH;
 use crate::command::RawCommand;
 use smmu_regs::{Caps, Quirk};
 

@@ -69,6 +69,7 @@ The models in `tests/loom.rs` explore this with the weakest ordering that the la
 #[cfg(feature = "kernel")]
 mod bell;
 mod command;
+mod common;
 mod consumer;
 mod error;
 mod event;
@@ -76,6 +77,8 @@ mod event;
 mod list;
 #[cfg(feature = "kernel")]
 mod opcodes;
+#[cfg(feature = "kernel")]
+mod options;
 mod position;
 mod pri;
 mod registers;
@@ -96,10 +99,14 @@ pub use error::{CommandFailure, QueueError};
 pub use event::{Drained, EventQueue};
 #[cfg(feature = "kernel")]
 pub use opcodes::OpcodeSet;
+#[cfg(feature = "kernel")]
+pub use options::{Completion, Progress, SharedOptions, SharedPlatform};
 pub use position::{Position, QueueSize};
 pub use pri::PriQueue;
 pub use registers::{Cmdq, Consumer, Ecmdq, QueueRegisters};
 #[cfg(feature = "kernel")]
 pub use service::FailedCommand;
 #[cfg(feature = "kernel")]
-pub use shared::{Completion, Pending, Progress, SharedOptions, SharedPlatform, SharedQueue};
+pub use shared::SharedQueue;
+#[cfg(feature = "kernel")]
+pub use sync::Pending;

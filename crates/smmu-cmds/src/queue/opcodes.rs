@@ -32,12 +32,12 @@ impl OpcodeSet {
         half >> (code & 0x7f) & 1 != 0
     }
 
-    /// The first command of `list` that is not in the set.
+    /// The first command of `list` that a queue for this set does not take: every queue takes `CMD_SYNC`.
     pub(super) fn first_outside(&self, list: &[RawCommand]) -> Option<Opcode> {
         if *self == Self::ALL {
             return None;
         }
-        list.iter().map(RawCommand::opcode).find(|opcode| !self.contains(*opcode))
+        list.iter().map(RawCommand::opcode).find(|opcode| *opcode != Opcode::Sync && !self.contains(*opcode))
     }
 }
 

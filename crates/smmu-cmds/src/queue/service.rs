@@ -6,11 +6,12 @@
 //! `CMD_SYNC` is fetched again; what it would have completed it then does, but for ATC invalidations: those of its own list
 //! are refused, and no later receipt covers a ticket for any that were posted before it.
 
-use super::command::replacement;
+use super::common::replacement;
 use super::error::Remedy;
 use super::list::Entry;
+use super::options::SharedPlatform;
 use super::reserve::position;
-use super::shared::{SharedPlatform, SharedQueue};
+use super::shared::SharedQueue;
 use super::{CommandFailure, QueueError, QueueRegisters};
 use crate::atomic::Ordering;
 use crate::command::{Opcode, RawCommand};
@@ -114,7 +115,9 @@ impl<I: QueueRegisters> SharedQueue<I> {
     }
 
     fn repair<P: SharedPlatform>(&self, p: &P, failure: CommandFailure) -> Result<FailedCommand, QueueError> {
-        // The SMMU stands still and nobody can lap it: the position is exact.
+        // What is known of the consumer is looked up after the error was seen, not before: else others could have gone
+        // several laps in between. From here on the SMMU stands still and nobody can lap it: the position is exact.
+        p.acquire();
         let at = self.refresh(p)?;
         let size = self.ring.size();
         let place = position(size, at);
@@ -130,7 +133,11 @@ impl<I: QueueRegisters> SharedQueue<I> {
                 self.ring.write(p, place, replacement.words())?;
             }
             Remedy::Distrust => {
-                self.lost.store(at, loss(at, failure));
+                // A command that stands in for a refused one may fail too: its owner is to be told of the refusal, which
+                // says more.
+                if lost(self.lost.load(at), at) == Lost::No {
+                    self.lost.store(at, loss(at, failure));
+                }
                 self.sound_from.fetch_max(at, Ordering::AcqRel);
             }
         }
@@ -191,6 +198,7 @@ impl<I: QueueRegisters> SharedQueue<I> {
             at = before;
             let command = RawCommand::from_words(self.ring.read(memory, position(size, at))?);
             // Looked at after the entry was read: not reserved again so far, not written again when it was read.
+            memory.acquire();
             if self.ends.reserved() > at.saturating_add(u64::from(size.entries())) {
                 return Ok(false);
             }

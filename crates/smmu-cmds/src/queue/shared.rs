@@ -8,101 +8,22 @@
 //! A list's entries follow each other: no other CPU's command comes in between.
 
 use super::bell::Bell;
-use super::command::{base_register, min_log2};
+use super::common::{base_register, min_log2};
 use super::list::{Entry, Layout};
-use super::opcodes::OpcodeSet;
+use super::options::{Completion, Progress, SharedOptions, SharedPlatform};
 use super::reserve::{Ends, next_start, position};
 use super::ring::Ring;
+use super::sync::Pending;
 use super::valid::{Beside, Lists};
 use super::{Cmdq, QueueError, QueueRegisters};
 use crate::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::command::{Command, CommandError, Opcode, RawCommand, Sync, SyncSignal};
+use crate::command::{Command, RawCommand, Sync, SyncSignal};
 use core::time::Duration;
 use smmu_regs::addr::PhysAddr;
-use smmu_regs::platform::{Clock, Deadline, Memory, Mmio, Pages};
+use smmu_regs::platform::{Deadline, Memory, Mmio, Pages};
 use smmu_regs::receipt::{CleanStart, QueuePosition, Receipt, Ticket};
 use smmu_regs::registers::CmdqBase;
 use smmu_regs::{Caps, Feature, InstanceId};
-
-/// What a shared queue asks of a platform, besides registers, memory and time.
-pub trait SharedPlatform: Mmio + Memory + Clock {
-    /// While it lives, this CPU is not interrupted by anything that may use the queue, and not preempted.
-    type Guard<'a>
-    where
-        Self: 'a;
-
-    /// Turns local interrupts (those whose handlers may use a queue) and preemption off for as long as the guard lives.
-    ///
-    /// Guards live for a bounded time: as long as it takes to write a list and to ring, or to repair the queue. Inside,
-    /// nothing waits. A platform on which they are always off gives `()`.
-    ///
-    /// What happens otherwise: a handler that interrupts the writing of a list and submits one of its own waits for the
-    /// SMMU to reach it, which it cannot before the interrupted list is written; the wait ends with its deadline. Nothing
-    /// is lost, but every CPU has waited.
-    fn uninterrupted(&self) -> Self::Guard<'_>;
-
-    /// Told of every failure at which the queue was repaired, on the CPU that did it, uninterrupted: for a log. The
-    /// submitter learns of it by other means.
-    fn command_failed(&self, failed: &super::FailedCommand) {
-        let _ = failed;
-    }
-}
-
-/// How completion is noticed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Completion {
-    /// The SMMU writes to memory (`IDR0.MSI`, and a coherent SMMU), and that is polled: no register access.
-    Memory,
-    /// CONS is polled, asleep until an event (`IDR0.SEV`).
-    Event,
-    /// CONS is polled.
-    Poll,
-}
-
-impl Completion {
-    /// The best that the SMMU can do.
-    #[must_use]
-    pub const fn best(caps: &Caps) -> Self {
-        if caps.has(Feature::Msi) && caps.has(Feature::Coherent) {
-            Self::Memory
-        } else if caps.has(Feature::Sev) {
-            Self::Event
-        } else {
-            Self::Poll
-        }
-    }
-
-    fn check(self, caps: &Caps) -> Result<(), QueueError> {
-        let needs: &[Feature] = match self {
-            Self::Memory => &[Feature::Msi, Feature::Coherent],
-            Self::Event => &[Feature::Sev],
-            Self::Poll => &[],
-        };
-        match needs.iter().find(|feature| !caps.has(**feature)) {
-            Some(needs) => Err(CommandError::Unsupported { command: Opcode::Sync, needs: *needs }.into()),
-            None => Ok(()),
-        }
-    }
-}
-
-/// What may be chosen for a shared queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SharedOptions {
-    /// log2 of the entries.
-    pub log2: u8,
-    /// How completion is noticed.
-    pub completion: Completion,
-    /// Which commands the queue takes; `CMD_SYNC` is always taken.
-    pub takes: OpcodeSet,
-}
-
-impl SharedOptions {
-    /// 2^`log2` entries, the best completion, all commands.
-    #[must_use]
-    pub const fn new(caps: &Caps, log2: u8) -> Self {
-        Self { log2, completion: Completion::best(caps), takes: OpcodeSet::ALL }
-    }
-}
 
 /// A command queue that any number of CPUs add to.
 #[derive(Debug)]
@@ -114,6 +35,8 @@ pub struct SharedQueue<I = Cmdq> {
     pub(super) options: SharedOptions,
     pub(super) layout: Layout,
     pub(super) ends: Ends,
+    /// Where the queue began, or was last restarted.
+    pub(super) begun: u64,
     lists: Lists,
     bell: Bell,
     /// Everything before has been rung for. Written by whoever has the bell.
@@ -133,24 +56,6 @@ pub struct SharedQueue<I = Cmdq> {
     /// It is not the entry itself: the write may arrive after CONS has passed (only the reverse is promised, 4.7.3), and
     /// would then destroy the command that somebody has put there since.
     done_words: Option<Pages>,
-}
-
-/// A list that has been submitted and that ends with a `CMD_SYNC`.
-#[derive(Debug)]
-#[must_use = "nobody knows whether it has completed"]
-pub struct Pending<'l> {
-    pub(super) list: &'l [RawCommand],
-    pub(super) ticket: Ticket,
-    pub(super) first: u64,
-    pub(super) end: u64,
-}
-
-impl Pending<'_> {
-    /// A ticket for the list.
-    #[must_use]
-    pub const fn ticket(&self) -> Ticket {
-        self.ticket
-    }
 }
 
 impl SharedQueue {
@@ -204,12 +109,13 @@ impl<I: QueueRegisters> SharedQueue<I> {
         let ring = Ring::new(memory, options.log2, min_log2(caps), caps.command_queue_log2)?;
         let size = ring.size();
         let parts = Lists::new(size).and_then(|lists| {
+            let lost = Beside::new(size)?;
             let bytes = u64::from(size.entries()).saturating_mul(8);
             let words = match options.completion {
                 Completion::Memory => Some(memory.allocate(bytes, bytes.max(64))?),
                 _ => None,
             };
-            Ok((lists, Beside::new(size)?, words))
+            Ok((lists, lost, words))
         });
         let (lists, lost, done_words) = match parts {
             Ok(parts) => parts,
@@ -226,6 +132,7 @@ impl<I: QueueRegisters> SharedQueue<I> {
             options,
             layout: Layout::new(caps),
             ends: Ends::new(0),
+            begun: 0,
             lists,
             bell: Bell::new(),
             rung: AtomicU64::new(0),
@@ -359,9 +266,14 @@ impl<I: QueueRegisters> SharedQueue<I> {
         }
         let deadline = Deadline::after(p, timeout);
         loop {
+            let late = deadline.has_passed(p);
             self.wait_for_room(p, count, deadline, timeout)?;
             if let Some(placed) = self.try_place(p, list, sync, count)? {
                 return Ok(placed);
+            }
+            // There was room, and somebody else may take it time and again.
+            if late {
+                return Err(self.no_room(timeout));
             }
         }
     }
@@ -450,10 +362,12 @@ impl<I: QueueRegisters> SharedQueue<I> {
     }
 
     /// Begins anew at the start of the ring, for an SMMU that was disabled and whose PROD and CONS have been set to 0.
-    /// What was submitted and not completed is lost: no later receipt covers it.
+    /// What was submitted and not completed is lost: no later receipt covers it, and waiting for it gives
+    /// [`QueueError::InDoubt`].
     pub fn restart(&mut self) {
         let start = next_start(self.ring.size(), self.ends.reserved());
         self.ends = Ends::new(start);
+        self.begun = start;
         self.bell = Bell::new();
         self.rung = AtomicU64::new(start);
         self.acknowledged = AtomicBool::new(false);
@@ -469,15 +383,4 @@ impl<I: QueueRegisters> SharedQueue<I> {
             memory.free(pages);
         }
     }
-}
-
-/// How far a shared queue is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// Commands accepted.
-    pub accepted: u64,
-    /// Commands that the SMMU has been told of.
-    pub rung: u64,
-    /// Commands that the SMMU is known to have consumed.
-    pub consumed: u64,
 }

@@ -1,18 +1,38 @@
 //! Waiting: for room, for completion; and what a completion proves.
 
+use super::options::SharedPlatform;
 use super::reserve::{counter, position};
-use super::shared::{Pending, SharedPlatform, SharedQueue};
+use super::shared::SharedQueue;
 use super::{Completion, QueueError, QueueRegisters};
 use crate::atomic::Ordering;
+use crate::command::RawCommand;
 use core::time::Duration;
 use smmu_regs::platform::{Deadline, Dword, Memory, Mmio};
-use smmu_regs::receipt::{QueuePosition, Receipt};
+use smmu_regs::receipt::{QueuePosition, Receipt, Ticket};
 
 /// Registers are looked at once in so many looks at memory: for errors, and in case the write got lost.
 const LOOKS: u32 = 64;
 
 /// What [`QueueError::Timeout`] says.
 const ROOM: &str = "space in the command queue";
+
+/// A list that has been submitted and that ends with a `CMD_SYNC`.
+#[derive(Debug)]
+#[must_use = "nobody knows whether it has completed"]
+pub struct Pending<'l> {
+    pub(super) list: &'l [RawCommand],
+    pub(super) ticket: Ticket,
+    pub(super) first: u64,
+    pub(super) end: u64,
+}
+
+impl Pending<'_> {
+    /// A ticket for the list.
+    #[must_use]
+    pub const fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+}
 
 impl<I: QueueRegisters> SharedQueue<I> {
     /// Waits until the SMMU has completed the list. If it stopped, at whosever command, the queue is repaired.
@@ -29,6 +49,9 @@ impl<I: QueueRegisters> SharedQueue<I> {
         if pending.ticket.instance() != self.instance || pending.ticket.queue() != self.registers.id() {
             let (instance, queue) = (pending.ticket.instance(), pending.ticket.queue());
             return Err(QueueError::OtherQueue { instance, queue });
+        }
+        if pending.first < self.begun {
+            return Err(QueueError::InDoubt);
         }
         let deadline = Deadline::after(p, timeout);
         let word = self.done_word(pending.end.saturating_sub(1)).and_then(|(address, value)| {
@@ -59,11 +82,13 @@ impl<I: QueueRegisters> SharedQueue<I> {
         deadline: Deadline,
         timeout: Duration,
     ) -> Result<(), QueueError> {
-        let late = deadline.has_passed(p);
         let room = || self.ends.has_room(self.ring.size(), count);
-        self.wait_until(p, deadline, timeout, ROOM, room, false)?;
-        // There is room, and somebody else may take it time and again.
-        if late { Err(self.timeout(ROOM, timeout)) } else { Ok(()) }
+        self.wait_until(p, deadline, timeout, ROOM, room, false)
+    }
+
+    /// There was no room for a list in time.
+    pub(super) fn no_room(&self, timeout: Duration) -> QueueError {
+        self.timeout(ROOM, timeout)
     }
 
     /// Looks until `done`, or the deadline. `cheap` says that `done` looks for itself, at memory.
@@ -136,7 +161,7 @@ impl<I: QueueRegisters> SharedQueue<I> {
             pending.first
         };
         let (from, through) = (QueuePosition(from), QueuePosition(pending.end));
-        Ok(Receipt::assert_completed_by_platform(self.instance, from, through).of_queue(self.registers.id()))
+        Ok(Receipt::assert_queue_completed_by_platform(self.instance, self.registers.id(), from, through))
     }
 }
 

@@ -83,8 +83,12 @@ impl Enabled {
         Pending { errors: GlobalErrors::active(p), event_queue, pri_queue }
     }
 
-    /// Says which global errors are active, and acknowledges those that need no repair: aborted MSIs. What each of the
-    /// others asks for is said at [`GlobalError`](super::GlobalError); they stay active until that is done.
+    /// Says which global errors are active, and acknowledges those that need no repair: aborted MSIs, and that some
+    /// enhanced command queue is to be looked at. What each of the others asks for is said at
+    /// [`GlobalError`](super::GlobalError); they stay active until that is done.
+    ///
+    /// Not beside another CPU that acknowledges: call it through `while_not_repairing` of a shared command queue. So with
+    /// [`Enabled::restart_event_queue`] and [`Enabled::restart_pri_queue`].
     pub fn service_errors<P: Mmio>(&self, p: &P) -> GlobalErrors {
         let errors = GlobalErrors::active(p);
         errors.acknowledge_what_needs_no_repair(p);

@@ -1,8 +1,12 @@
 //! Global errors: what `GERROR` can say, and who may acknowledge what when (IHI 0070 6.3.19, 6.3.20, 7.5).
 //!
 //! An error is active while its bits in `GERROR` and `GERRORN` differ; while it is, no further one of its kind is logged. Four
-//! of them only tell that an MSI got lost, and are acknowledged at once. The others say that something has stopped or is
-//! broken: repair first, acknowledge then, or it stops again or writes where nobody looks.
+//! of them only tell that an MSI got lost, and one to look at queues that have errors of their own: these are acknowledged at
+//! once. The others say that something has stopped or is broken: repair first, acknowledge then, or it stops again or writes
+//! where nobody looks.
+//!
+//! To acknowledge is to read and to write `GERRORN`, which holds all of them: only one CPU at a time may. A shared command queue
+//! of `smmu-cmds` does so on whatever CPU repairs it; whoever else acknowledges does so through its `while_not_repairing`.
 
 use crate::handshake::{acknowledge_errors, active_errors};
 use crate::platform::Mmio;
@@ -34,8 +38,8 @@ pub enum GlobalError {
     /// Service failure mode (12.3): all traffic is terminated, no command is taken and nothing recorded until the system is
     /// reset. To acknowledge it changes nothing, so it is left active for everybody to see.
     ServiceFailure,
-    /// An enhanced command queue has stopped (3.5.6.3): its own `ECMDQ_CONS` says which and why. Acknowledged after those
-    /// have been looked at.
+    /// An enhanced command queue has stopped (3.5.6.3): its own `ECMDQ_CONS` says which and why. Acknowledged before those
+    /// are looked at, which has no effect on the queues: while it is active no other queue's error is reported.
     EnhancedCommandQueue,
     /// A lookup in the device permission table failed (3.24.4): `DPT_CFG_FAR` says where. Acknowledged after it was read.
     DevicePermissionTable,
@@ -77,7 +81,14 @@ impl GlobalError {
     /// Whether something must be repaired before it is acknowledged.
     #[must_use]
     pub const fn needs_repair(self) -> bool {
-        !matches!(self, Self::CommandMsi | Self::EventMsi | Self::PriMsi | Self::GlobalErrorMsi)
+        !matches!(
+            self,
+            Self::CommandMsi
+                | Self::EventMsi
+                | Self::PriMsi
+                | Self::GlobalErrorMsi
+                | Self::EnhancedCommandQueue
+        )
     }
 }
 
@@ -152,5 +163,39 @@ impl fmt::Display for GlobalErrors {
             error.fmt(f)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::RegisterOffset;
+    use crate::registers::{Gerrorn, Register};
+    use core::cell::Cell;
+
+    /// `GERROR` and `GERRORN`.
+    struct Errors(Cell<[u32; 2]>);
+
+    impl Mmio for Errors {
+        fn read32(&self, at: RegisterOffset) -> u32 {
+            let [gerror, gerrorn] = self.0.get();
+            if at == Gerrorn::AT { gerrorn } else { gerror }
+        }
+        fn write32(&self, at: RegisterOffset, value: u32) {
+            assert_eq!(at, Gerrorn::AT);
+            self.0.set([self.0.get()[0], value]);
+        }
+        fn read64(&self, _: RegisterOffset) -> u64 {
+            0
+        }
+        fn write64(&self, _: RegisterOffset, _: u64) {}
+    }
+
+    #[test]
+    fn what_needs_no_repair_is_acknowledged_at_once() {
+        // All active. Bits of 6.3.19: MSI_*_ABT_ERR are 4 to 7, CMDQP_ERR is 9.
+        let errors = Errors(Cell::new([0x7fd, 0]));
+        GlobalErrors::active(&errors).acknowledge_what_needs_no_repair(&errors);
+        assert_eq!(errors.0.get()[1], 0x2f0);
     }
 }
