@@ -158,8 +158,13 @@ impl Running {
     /// acknowledged, and the new queues switched on, empty. `GBPA.ABORT` is set first, for the day that it is disabled.
     ///
     /// The SMMU keeps what it has cached. The last owner may have died between a change and its invalidation: drop
-    /// everything (`CommandQueue::drop_everything`) before anything is changed, or memory is given to anybody. Enhanced command
-    /// queues are not touched: an owner that enabled some must disable them.
+    /// everything (`CommandQueue::drop_everything`) before anything is changed, or memory is given to anybody.
+    ///
+    /// Enhanced command queues are disabled; their pages must be within reach of `p`, as for [`Probed::quiesce`].
+    ///
+    /// Transactions that stalled for the last owner are still stalled, and their records were in its queue: terminate them by
+    /// stream (`CMD_STALL_TERM`), for every stream that may stall. Page requests that it left unanswered stay so until their
+    /// device's page request interface is reset.
     ///
     /// # Errors
     /// A queue or an interrupt is nothing for this SMMU (nothing has been written then), or a register did not answer within
@@ -184,6 +189,7 @@ impl Running {
         };
         update_gbpa(p, timeout, |gbpa| gbpa.with(Gbpa::ABORT, true))?;
         write_irq_ctrl(p, IrqCtrl::new(), timeout)?;
+        unit.disable_ecmdqs(p, timeout)?;
         let known = Cr0::from_bits(self.cr0.into_bits() & <Cr0 as Layout>::named_bits() as u32);
         let off = known.with(Cr0::CMDQEN, false).with(Cr0::EVENTQEN, false).with(Cr0::PRIQEN, false);
         unit.write_cr0(p, off, timeout)?;

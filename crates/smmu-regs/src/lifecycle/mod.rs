@@ -27,10 +27,10 @@ pub use power::Suspended;
 pub use states::{CommandsReady, Configured, Probed, Quiesced};
 
 use crate::caps::{Caps, Feature, IdRegisters};
-use crate::handshake::{HandshakeError, write_cr0_fields};
+use crate::handshake::{HandshakeError, disable_ecmdqs, write_cr0_fields};
 use crate::id::InstanceId;
 use crate::platform::{Clock, Mmio};
-use crate::registers::Cr0;
+use crate::registers::{Bank, Cr0, EcmdqRegisters};
 use core::time::Duration;
 
 /// What every state knows: which SMMU it is, and what it can do.
@@ -55,6 +55,15 @@ impl Unit {
         let there = optional.iter().filter(|(feature, _)| self.caps.has(*feature));
         // All of them are below bit 32.
         there.fold(always, |fields, (_, mask)| fields | mask) as u32
+    }
+
+    /// Disables every enhanced command queue that somebody left enabled. The ID registers say whether there are some, not the
+    /// capabilities: what is no good to us may have been good enough for the last owner.
+    fn disable_ecmdqs<P: Mmio + Clock>(&self, p: &P, timeout: Duration) -> Result<(), HandshakeError> {
+        if !self.ids.idr1.ecmdq() {
+            return Ok(());
+        }
+        disable_ecmdqs(p, EcmdqRegisters::all(Bank::NonSecure, self.ids.idr6), timeout)
     }
 
     /// Writes `CR0` and waits.
