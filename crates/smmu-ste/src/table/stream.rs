@@ -111,12 +111,8 @@ impl StreamTable {
         let StreamTableShape::TwoLevel { split, .. } = self.root.shape else { return Ok(()) };
         let at = self.root.level1(stream, split);
         let before = self.root.level2(p, stream, split)?;
-        let command = match before {
-            None => Command::CfgiSte { stream, leaf: false },
-            // Other streams have used the old descriptor.
-            Some(_) => Command::CfgiSteRange { stream, range_log2: split },
-        };
-        let caps = self.caps;
+        // Enough for the longer one too: entries that are cached are as they were, and none is for a stream beyond the old one.
+        let (caps, command) = (self.caps, Command::CfgiSte { stream, leaf: false });
         self.caches.guard(p, queue, timeout, |queue, _| {
             let descriptor = new_level2(p, &caps, split, before)?;
             if let Some(word) = p.words(at, 1)?.first() {
