@@ -12,7 +12,6 @@ use super::{BaseError, Bases, Enabled, GlobalError, GlobalErrors, LifecycleError
 use crate::caps::{Caps, Feature};
 use crate::handshake::{acknowledge_errors, update_gbpa, write_irq_ctrl};
 use crate::id::InstanceId;
-use crate::layout::Layout;
 use crate::platform::{Clock, Mmio};
 use crate::registers::{
     CmdqBase, Cr0, Cr0ack, Cr1, Cr2, EventqBase, Gbpa, Gerror, IrqCtrl, PriqBase, Registers, StrtabBase,
@@ -104,7 +103,7 @@ impl Probed {
         if errors.contains(GlobalError::ServiceFailure) {
             return Err(LifecycleError::ServiceFailure(errors));
         }
-        if unit.caps.has(Feature::Ats) && !cr0.atschk() {
+        if unit.has_ats() && !cr0.atschk() {
             return Err(AdoptError::Unchecked { cr0 }.into());
         }
         let (cr1, cr2) = (p.get::<Cr1>(), p.get::<Cr2>());
@@ -190,7 +189,8 @@ impl Running {
         update_gbpa(p, timeout, |gbpa| gbpa.with(Gbpa::ABORT, true))?;
         write_irq_ctrl(p, IrqCtrl::new(), timeout)?;
         unit.disable_ecmdqs(p, timeout)?;
-        let known = Cr0::from_bits(self.cr0.into_bits() & <Cr0 as Layout>::named_bits() as u32);
+        // What the last owner wrote to a field that is not there is never acknowledged.
+        let known = Cr0::from_bits(self.cr0.into_bits() & unit.cr0_fields());
         let off = known.with(Cr0::CMDQEN, false).with(Cr0::EVENTQEN, false).with(Cr0::PRIQEN, false);
         unit.write_cr0(p, off, timeout)?;
         // With all queues off, errors can no longer come up again.

@@ -26,7 +26,7 @@ pub use interrupts::{Interrupt, InterruptError, InterruptProblem, Interrupts, Ms
 pub use power::Suspended;
 pub use states::{CommandsReady, Configured, Probed, Quiesced};
 
-use crate::caps::{Caps, Feature, IdRegisters};
+use crate::caps::{Caps, IdRegisters};
 use crate::handshake::{HandshakeError, disable_ecmdqs, write_cr0_fields};
 use crate::id::InstanceId;
 use crate::platform::{Clock, Mmio};
@@ -43,16 +43,23 @@ struct Unit {
 }
 
 impl Unit {
-    /// Mask of the fields of `CR0` that this SMMU has.
+    /// Whether there is ATS, and so translated traffic that must be checked. The ID registers say so: where an erratum or a
+    /// platform hides ATS, devices can still claim to have translated.
+    const fn has_ats(&self) -> bool {
+        self.ids.idr0.ats()
+    }
+
+    /// Mask of the fields of `CR0` that this SMMU has. The ID registers say so: of what capabilities hide, the last owner may
+    /// have made use.
     fn cr0_fields(&self) -> u32 {
         let always = Cr0::SMMUEN.mask() | Cr0::EVENTQEN.mask() | Cr0::CMDQEN.mask();
         let optional = [
-            (Feature::Pri, Cr0::PRIQEN.mask()),
-            (Feature::Ats, Cr0::ATSCHK.mask()),
-            (Feature::VmidWildcard, Cr0::VMW.mask()),
-            (Feature::Dpt, Cr0::DPT_WALK_EN.mask()),
+            (self.ids.idr0.pri(), Cr0::PRIQEN.mask()),
+            (self.has_ats(), Cr0::ATSCHK.mask()),
+            (self.ids.idr0.vmw(), Cr0::VMW.mask()),
+            (self.ids.idr3.dpt(), Cr0::DPT_WALK_EN.mask()),
         ];
-        let there = optional.iter().filter(|(feature, _)| self.caps.has(*feature));
+        let there = optional.iter().filter(|(there, _)| *there);
         // All of them are below bit 32.
         there.fold(always, |fields, (_, mask)| fields | mask) as u32
     }

@@ -270,7 +270,7 @@ impl CommandsReady {
             return Err(LifecycleError::NotInvalidated { invalidated, instance });
         }
         write_irq_ctrl(p, interrupts.enables(bases.pri_queue.is_some()), timeout)?;
-        let cr0 = queues.with(Cr0::ATSCHK, unit.caps.has(Feature::Ats));
+        let cr0 = queues.with(Cr0::ATSCHK, unit.has_ats());
         unit.write_cr0(p, cr0, timeout)?;
         let cr0 = cr0.with(Cr0::SMMUEN, true);
         unit.write_cr0(p, cr0, timeout)?;

@@ -1,5 +1,5 @@
-//! Enhanced command queues that the last owner left enabled: whoever takes an SMMU over disables them, before `CR1` is set and
-//! within one timeout (IHI 0070 3.5.6.2, 6.3.11, 6.3.108).
+//! Takeover as far as registers go: enhanced command queues that the last owner left enabled are disabled before `CR1` is set and
+//! within one timeout, and fields of `CR0` that are not there are not waited for (IHI 0070 3.5.6.2, 6.3.9, 6.3.11, 6.3.108).
 //!
 //! The SMMU here is its registers and their handshakes: it knows no more, and it is strict about order.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -33,6 +33,8 @@ struct Smmu {
     queues: RefCell<BTreeMap<RegisterOffset, Queue>>,
     touched: Cell<u32>,
     deaf: bool,
+    /// What of CR0 is acknowledged.
+    cr0_fields: u32,
     now: Cell<u64>,
 }
 
@@ -63,6 +65,7 @@ impl Smmu {
             queues,
             touched: Cell::new(0),
             deaf: false,
+            cr0_fields: 0x1df,
             now: Cell::new(0),
         }
     }
@@ -117,13 +120,13 @@ impl Mmio for Smmu {
             self.registers.borrow_mut().insert(at, value.into());
         };
         if at == Cr0::AT {
-            if (value ^ self.get(at)) >> 6 & 7 != 0 {
+            if ((value ^ self.get(at)) & self.cr0_fields) >> 6 & 7 != 0 {
                 assert!(
                     self.all_off() && self.get(at) & 1 << 3 == 0,
                     "VMW changes while commands are processed"
                 );
             }
-            answer(Cr0ack::AT, value);
+            answer(Cr0ack::AT, value & self.cr0_fields);
         } else if at == Cr1::AT {
             assert!(self.all_off(), "CR1 is written while a queue is enabled");
         } else if at == IrqCtrl::AT {
@@ -239,4 +242,22 @@ fn an_smmu_without_them_is_not_asked_and_one_that_claims_too_many_has_as_many_as
     smmu.registers.borrow_mut().insert(Idr0::AT, idr0.into());
     let _off = probe(&smmu).quiesce(&smmu, SECOND).unwrap();
     assert!(smmu.all_off());
+}
+
+/// `CR0` may hold what was once written to a field that the SMMU lacks. It is not acknowledged.
+#[test]
+fn fields_that_are_not_there_are_not_waited_for() {
+    let mut smmu = left_enabled();
+    let idr0 = smmu.get(Idr0::AT) & !(1 << 17);
+    smmu.registers.borrow_mut().insert(Idr0::AT, idr0.into());
+    smmu.cr0_fields = 0x1f;
+    smmu.registers.borrow_mut().insert(Cr0ack::AT, 0x1f);
+    let queues = QueueBases {
+        command_queue: CmdqBase::from_bits(0x2_0000 | 4),
+        event_queue: EventqBase::from_bits(0x3_0000 | 4),
+        pri_queue: None,
+    };
+    let running = probe(&smmu).adopt(&smmu).unwrap();
+    let enabled = running.take_queues(&smmu, &queues, &Interrupts::OFF, SECOND).unwrap();
+    assert_eq!(enabled.cr0().into_bits(), 0x1d);
 }
