@@ -1,5 +1,5 @@
-//! A new owner goes on with the stream table of an owner that is no more: streams are attached and detached, and the DMA of a
-//! stream that nobody touches goes on all the while.
+//! A new owner goes on with an SMMU and the stream table of an owner that is no more: streams are attached and detached, and the
+//! DMA of a stream that nobody touches goes on all the while.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;
@@ -7,10 +7,10 @@ mod support;
 use smmu_cmds::{CommandQueue, EventQueue};
 use smmu_machine::Machine;
 use smmu_regs::caps::{Caps, Hints};
-use smmu_regs::lifecycle::{Enabled, Interrupts, Probed, QueueBases};
+use smmu_regs::lifecycle::{AdoptError, Enabled, Interrupts, LifecycleError, Probed, QueueBases};
 use smmu_regs::platform::{Pages, Platform};
-use smmu_regs::registers::StrtabBase;
-use smmu_regs::{Asid, InstanceId, PhysAddr, StreamId, Vmid};
+use smmu_regs::registers::{Cr0, Cr1, Registers, StrtabBase, StrtabBaseCfg, describe};
+use smmu_regs::{Asid, Feature, InstanceId, PhysAddr, StreamId, Vmid};
 use smmu_ste::ste::StreamWorld;
 use smmu_ste::table::{InheritError, InheritProblem, Inherited, InheritedTable, StreamTableShape};
 use smmu_ste::{SteConfig, StreamTable, TableError};
@@ -247,5 +247,93 @@ fn what_could_not_be_changed_is_refused_and_so_is_another_smmus_queue() {
         for pages in blocks {
             machine.free(pages);
         }
+    });
+}
+
+/// A new owner replaces queues and interrupts; a device that has DMA under way notices nothing.
+#[test]
+fn an_smmu_that_runs_is_adopted_without_a_moment_in_which_it_does_not_filter() {
+    on_both(|machine| {
+        let mut bench = Bench::new(machine, Setup::default());
+        let target = machine.allocate(PAGE, PAGE).unwrap();
+        let at = target.base();
+        bench.attach(streams()[0], &SteConfig::Bypass);
+        // Nobody tells what the last owner's events were, and its queue is not empty.
+        assert!(!lands(machine, 1, at.get(), at));
+        let Bench { p, caps, queue: old_queue, events: old_events, streams: mut table, .. } = bench;
+
+        let watched = Watched::new(machine).after_write(|(offset, value)| {
+            let name = describe(offset, value).unwrap().name();
+            assert!(lands(machine, 0, at.get(), at), "refused after {name} = {value:#x}");
+            assert!(!lands(machine, 1, at.get(), at), "let through after {name} = {value:#x}");
+        });
+        let running = Probed::probe(&watched, INSTANCE, &Hints::default()).unwrap().adopt(&watched).unwrap();
+        assert_eq!(running.stream_table(), table.registers().unwrap());
+        let mut queue = CommandQueue::new(&p, &caps, INSTANCE, 4).unwrap();
+        let events = EventQueue::new(&p, &caps, 4).unwrap();
+        let queues = QueueBases {
+            command_queue: queue.base_register().unwrap(),
+            event_queue: events.base_register().unwrap(),
+            pri_queue: None,
+        };
+        let smmu = running.take_queues(&watched, &queues, &Interrupts::WIRED, TIMEOUT).unwrap();
+        let _clean = queue.drop_everything(&watched, TIMEOUT).unwrap();
+        drop(watched);
+        // The old queues are nobody's any more.
+        machine.free(old_queue.into_pages());
+        machine.free(old_events.into_pages());
+        let ste = SteConfig::Abort.encode(&caps).unwrap();
+        let _ = table.set(&p, &mut queue, streams()[0], &ste, TIMEOUT, |_| {}).unwrap();
+        assert!(!lands(machine, 0, at.get(), at), "its entries are the new owner's now");
+        let _off = smmu.disable(&p, TIMEOUT).unwrap();
+        for pages in [queue.into_pages(), events.into_pages(), target] {
+            machine.free(pages);
+        }
+        table.free(&p).unwrap();
+    });
+}
+
+#[test]
+fn an_smmu_that_cannot_be_adopted_says_why_and_nothing_is_written() {
+    on_both(|machine| {
+        let refused = |what: &str| {
+            let p = Watched::new(machine).after_write(|(offset, value)| panic!("{offset:?} = {value:#x}"));
+            let probed = Probed::probe(&p, INSTANCE, &Hints::default()).unwrap();
+            match probed.adopt(&p).map(|_| ()) {
+                Err(LifecycleError::Adopt(error)) => error,
+                other => panic!("{what}: {other:?}"),
+            }
+        };
+        assert!(matches!(refused("off"), AdoptError::NotEnabled { .. }));
+        let bench = Bench::new(machine, Setup::default());
+        let (p, caps) = (machine, bench.caps);
+        let registers = bench.streams.registers().unwrap();
+        bench.smmu.disable(&p, TIMEOUT).unwrap();
+        let on = Cr0::new().with(Cr0::SMMUEN, true).with(Cr0::ATSCHK, caps.has(Feature::Ats));
+        let cr0 = |value| smmu_regs::handshake::write_cr0(&p, value, TIMEOUT).unwrap();
+        let good = p.get::<Cr1>();
+        let other = Cr1::from_bits(good.into_bits() ^ 1 << 6);
+        p.put(other);
+        cr0(on);
+        assert_eq!(refused("attributes"), AdoptError::Attributes { cr1: other });
+        cr0(on.with(Cr0::SMMUEN, false));
+        p.put(good);
+        if caps.stream_id_bits < 32 {
+            p.put(StrtabBaseCfg::from_bits(u32::from(caps.stream_id_bits) + 1));
+            cr0(on);
+            assert!(
+                matches!(refused("size"), AdoptError::Table(error) if error.register == "STRTAB_BASE_CFG")
+            );
+            cr0(on.with(Cr0::SMMUEN, false));
+        }
+        p.put(registers.1);
+        if caps.has(Feature::Ats) {
+            cr0(Cr0::new().with(Cr0::SMMUEN, true));
+            assert!(matches!(refused("ATSCHK"), AdoptError::Unchecked { .. }));
+        }
+        let _off = Probed::probe(&p, INSTANCE, &Hints::default()).unwrap().quiesce(&p, TIMEOUT).unwrap();
+        p.free(bench.queue.into_pages());
+        p.free(bench.events.into_pages());
+        bench.streams.free(&p).unwrap();
     });
 }
