@@ -2,7 +2,9 @@
 
 use crate::layout::Layout;
 use crate::platform::{Clock, Deadline, Mmio};
-use crate::registers::{Cr0, Cr0ack, Gbpa, Gerror, Gerrorn, IrqCtrl, IrqCtrlack, Registers};
+use crate::registers::{
+    Cr0, Cr0ack, EcmdqCons, EcmdqProd, EcmdqRegisters, Gbpa, Gerror, Gerrorn, IrqCtrl, IrqCtrlack, Registers,
+};
 use core::fmt;
 use core::time::Duration;
 
@@ -101,6 +103,49 @@ pub fn update_gbpa<P: Mmio + Clock>(
     wait_for(p, "GBPA.UPDATE", timeout, 0, update)?;
     p.put(change(p.get()).with(Gbpa::UPDATE, true));
     wait_for(p, "GBPA.UPDATE", timeout, 0, update)
+}
+
+/// Disables an enhanced command queue and waits until the SMMU has stopped (3.5.6.2): commands that it has not consumed by
+/// then never happen. Writes nothing if the queue is off. `PROD` ignores what is written while an earlier change is under
+/// way (6.3.108), so that is waited for first.
+///
+/// # Errors
+/// The queue is not off within `timeout`.
+pub fn disable_ecmdq<P: Mmio + Clock>(
+    p: &P,
+    queue: EcmdqRegisters,
+    timeout: Duration,
+) -> Result<(), HandshakeError> {
+    disable_ecmdqs(p, core::iter::once(queue), timeout)
+}
+
+/// [`disable_ecmdq`] for several queues, all within one `timeout`.
+pub(crate) fn disable_ecmdqs<P: Mmio + Clock>(
+    p: &P,
+    queues: impl Iterator<Item = EcmdqRegisters>,
+    timeout: Duration,
+) -> Result<(), HandshakeError> {
+    let deadline = Deadline::after(p, timeout);
+    let named = <EcmdqProd as Layout>::named_bits() as u32;
+    for queue in queues {
+        let mut cons = EcmdqCons::new();
+        let off = deadline.wait(p, || {
+            let prod: EcmdqProd = p.get_at(queue.prod());
+            cons = p.get_at(queue.cons());
+            match (prod.en(), cons.enack()) {
+                (false, false) => return Some(()),
+                (true, true) => {
+                    let prod = EcmdqProd::from_bits(prod.into_bits() & named);
+                    p.put_at(queue.prod(), prod.with(EcmdqProd::EN, false));
+                }
+                _ => {}
+            }
+            None
+        });
+        let (wanted, found) = (cons.with(EcmdqCons::ENACK, false).into_bits(), cons.into_bits());
+        off.map_err(|_| HandshakeError { register: EcmdqCons::NAME, wanted, found, timeout })?;
+    }
+    Ok(())
 }
 
 /// The global errors that are active: where `GERROR` and `GERRORN` differ (6.3.19, 7.5).

@@ -39,7 +39,7 @@ pub struct ModelMachine {
     started: Instant,
 }
 
-/// What memory holds that was never cleaned: valid descriptors, pointers and entries of all kinds.
+/// What memory holds that was never cleaned: valid descriptors and pointers. No valid CD: see [`ModelMachine::set_past`].
 const POISON: u64 = 0x0000_0000_4000_0fff;
 
 /// The model's way to memory; an adversarial model sees what was there at the last barrier, too.
@@ -123,7 +123,7 @@ impl ModelMachine {
         let coherent = idr0 >> 4 & 1 != 0;
         let ram = memory(if coherent { 0 } else { POISON });
         let cpu = if coherent { Arc::clone(&ram) } else { memory(0) };
-        let settled = adversity.as_ref().map(|_| Arc::new(Settled::default()));
+        let settled = adversity.as_ref().map(|_| Arc::new(Settled::new([POISON; 8])));
         let aborting = Arc::default();
         let bus = RamBus { ram: Arc::clone(&ram), settled: settled.clone(), aborting: Arc::clone(&aborting) };
         let atomicity = match adversity.as_ref().map(|adversity| adversity.atomicity) {
@@ -178,6 +178,15 @@ impl ModelMachine {
     /// Makes something never answer, for tests of deadlines.
     pub fn set_hang(&self, hang: Hang) {
         self.model().set_hang(hang);
+    }
+
+    /// On an adversarial machine: memory that is allocated from now on held `line`, again and again, and still does for whoever
+    /// reads it before a barrier. For tests with an entry in it that would be obeyed: without, such memory holds what looks
+    /// like a pointer.
+    pub fn set_past(&self, line: [u64; 8]) {
+        if let Some(settled) = &self.settled {
+            settled.set_before(line);
+        }
     }
 
     /// Lets every access of the SMMU and the devices to the 4 KiB page at `page` abort, or no longer.
@@ -281,7 +290,7 @@ unsafe impl Memory for ModelMachine {
     fn allocate(&self, bytes: u64, align: u64) -> Result<Pages, AllocationError> {
         let pages = self.cpu.allocate(bytes, align)?;
         if let Some(settled) = &self.settled {
-            settled.add(&pages, POISON);
+            settled.add(&pages);
         }
         Ok(pages)
     }

@@ -10,18 +10,33 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const LARGEST: u64 = 64 << 10;
 
 /// Copies of all allocated blocks, as of the last barrier.
-#[derive(Debug, Default)]
-pub(crate) struct Settled(Mutex<BTreeMap<u64, Vec<u64>>>);
+#[derive(Debug)]
+pub(crate) struct Settled {
+    copies: Mutex<BTreeMap<u64, Vec<u64>>>,
+    before: Mutex<[u64; 8]>,
+}
 
 impl Settled {
     fn copies(&self) -> MutexGuard<'_, BTreeMap<u64, Vec<u64>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.copies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A block is allocated: what it is now is a store like any other, and `before` is what it was.
-    pub(crate) fn add(&self, pages: &Pages, before: u64) {
+    /// Nothing is allocated yet; what will be held `line`, again and again.
+    pub(crate) fn new(line: [u64; 8]) -> Self {
+        Self { copies: Mutex::default(), before: Mutex::new(line) }
+    }
+
+    /// What will be allocated from now on held `line`, again and again.
+    pub(crate) fn set_before(&self, line: [u64; 8]) {
+        *self.before.lock().unwrap_or_else(PoisonError::into_inner) = line;
+    }
+
+    /// A block is allocated: what it is now is a store like any other.
+    pub(crate) fn add(&self, pages: &Pages) {
         if pages.bytes() <= LARGEST {
-            self.copies().insert(pages.base().get(), vec![before; pages.words()]);
+            let before = *self.before.lock().unwrap_or_else(PoisonError::into_inner);
+            let copy = before.into_iter().cycle().take(pages.words()).collect();
+            self.copies().insert(pages.base().get(), copy);
         }
     }
 

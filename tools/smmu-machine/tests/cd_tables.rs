@@ -1,5 +1,5 @@
 //! CD tables of all shapes on the model: every SubstreamID reaches its own address space, whoever shares the table is told of
-//! every change, and leaves and level-2 stream tables come back. QEMU's SMMU has no SubstreamIDs.
+//! every change, and leaves come back. QEMU's SMMU has no SubstreamIDs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;
@@ -13,10 +13,10 @@ use smmu_regs::vmsa::Granule;
 use smmu_regs::{AddressSize, Asid, Caps, InstanceId, PhysAddr, StreamId, SubstreamId};
 use smmu_ste::cd::CdFaultMode;
 use smmu_ste::table::CdTableShape::{Linear, TwoLevel};
-use smmu_ste::table::{CdLeaf, CdTableShape, CdUser, Progress, StreamSet, StreamTableShape};
+use smmu_ste::table::{CdLeaf, CdTableShape, CdUser, Progress, StreamSet};
 use smmu_ste::{Cd, CdConfig, CdTable, SteConfig, TableError};
 use std::time::Duration;
-use support::{Bench, PAGE, Place, RW, Seen, Setup, TIMEOUT, assert_clean, dma, on_both, range, streams};
+use support::{Bench, PAGE, Place, RW, Seen, Setup, TIMEOUT, assert_clean, dma, range};
 
 const IOVA: u64 = 0x12_3456_7000;
 
@@ -354,84 +354,4 @@ fn a_shared_change_that_one_smmu_misses_is_made_up_for() {
     for (machine, device) in [(&one, 0), (&two, 0)] {
         assert_eq!(dma(machine, device, IOVA, &places), Seen::At("1"));
     }
-}
-
-/// QEMU too.
-#[test]
-fn a_level_2_stream_table_comes_back_when_all_its_streams_abort() {
-    on_both(|machine| {
-        let setup = Setup { shape: StreamTableShape::TwoLevel { log2: 16, split: 8 }, ..Setup::default() };
-        let mut bench = Bench::new(machine, setup);
-        let (p, stream) = (machine, streams()[0]);
-        let target = p.allocate(PAGE, PAGE).unwrap();
-        let places = [Place { name: "page", at: target.base() }];
-        let iova = target.base().get();
-        let before = machine.ram().allocated();
-        for _ in 0..2 {
-            bench.attach(stream, &SteConfig::Bypass);
-            assert_eq!(machine.ram().allocated(), before + 0x4000);
-            assert_eq!(dma(machine, 0, iova, &places), Seen::At("page"));
-            let in_use = bench.streams.release_level2(&p, &mut bench.queue, StreamId::new(1), TIMEOUT);
-            assert_eq!(in_use, Err(TableError::InUse { index: u64::from(stream) }));
-            assert_eq!(dma(machine, 0, iova, &places), Seen::At("page"));
-            bench.attach(stream, &SteConfig::Abort);
-            let mut release = || bench.streams.release_level2(&p, &mut bench.queue, stream, TIMEOUT);
-            assert_eq!(release(), Ok(true));
-            assert_eq!(machine.ram().allocated(), before);
-            assert_eq!(release(), Ok(false));
-            assert_eq!(bench.streams.get(&p, stream), Ok(None));
-            let _ = bench.all_events();
-            assert_eq!(dma(machine, 0, iova, &places), Seen::Nowhere);
-            let events = bench.all_events();
-            assert!(!events.is_empty());
-            for event in events {
-                assert_eq!((event.stream, event.kind), (stream, EventKind::BadStreamId));
-            }
-        }
-        p.free(target);
-        bench.shut_down();
-    });
-}
-
-/// All streams of a device, one of them twice: each is changed once, and those that held the same share their `CMD_SYNC`s.
-#[test]
-fn streams_of_one_device_go_together() {
-    on_both(|machine| {
-        let mut bench = Bench::new(machine, Setup::default());
-        let p = machine;
-        let target = p.allocate(PAGE, PAGE).unwrap();
-        let places = [Place { name: "page", at: target.base() }];
-        let iova = target.base().get();
-        let [a, b, c, ..] = streams()[..] else { panic!() };
-        let list = [a, b, a, c, b];
-        let bypass = SteConfig::Bypass.encode(&bench.caps).unwrap();
-        let abort = SteConfig::Abort.encode(&bench.caps).unwrap();
-        bench.attach(b, &SteConfig::Bypass);
-        for (ste, reaches) in [(&bypass, true), (&abort, false), (&bypass, true)] {
-            let first = bench.queue.accepted().0;
-            let mut steps = 0;
-            let count = |progress: Progress<'_>| steps += u64::from(matches!(progress, Progress::Stored(_)));
-            let set = StreamSet::new(&list);
-            let receipt = bench.streams.set_all(&p, &mut bench.queue, set, ste, TIMEOUT, count).unwrap();
-            assert!(receipt.is_some());
-            let sent = bench.queue.accepted().0 - first;
-            // In the first round `b` is there already.
-            let streams = if first == 0 || sent == 3 * steps { 2 } else { 3 };
-            assert_eq!(sent, (streams + 1) * steps);
-            for device in 0..3 {
-                let expected = if reaches { Seen::At("page") } else { Seen::Nowhere };
-                assert_eq!(dma(machine, device, iova, &places), expected);
-            }
-            // Nothing is left to do.
-            let again = bench.streams.set_all(&p, &mut bench.queue, set, ste, TIMEOUT, |_| {}).unwrap();
-            assert_eq!((again, bench.queue.accepted().0 - first), (None, sent));
-        }
-        let beyond = [a, StreamId::new(1 << 20)];
-        let set = StreamSet::new(&beyond);
-        let refused = bench.streams.set_all(&p, &mut bench.queue, set, &abort, TIMEOUT, |_| {});
-        assert_eq!(refused, Err(TableError::Stream { stream: StreamId::new(1 << 20), bits: 9 }));
-        assert_eq!(dma(machine, 0, iova, &places), Seen::At("page"), "nothing was changed");
-        p.free(target);
-        bench.shut_down();
-    });
 }

@@ -3,12 +3,18 @@
 
 mod support;
 
+use io_pgtable_lpae::{PageTable, Regime, TableConfig};
 use smmu_machine::{Machine as _, ModelMachine, Watched};
 use smmu_model::{Adversity, Profile};
-use smmu_regs::platform::Memory as _;
-use smmu_ste::table::StreamTableShape;
+use smmu_regs::platform::Memory;
+use smmu_regs::vmsa::Granule;
+use smmu_regs::{AddressSize, Asid, Caps, PhysAddr, SubstreamId};
+use smmu_ste::cd::CdFaultMode;
+use smmu_ste::ste::WithoutSubstream;
+use smmu_ste::table::{CdLeaf, CdTableShape, StreamTableShape};
+use smmu_ste::{Cd, CdConfig, CdTable, SteConfig};
 use std::cell::Cell;
-use support::{Bench, PAGE, Place, Seen, Setup, Space1, outcomes, streams};
+use support::{Bench, PAGE, Place, RW, Seen, Setup, Space1, TIMEOUT, outcomes, range, streams};
 
 const IOVA: u64 = 0x1234_5000;
 
@@ -74,4 +80,68 @@ fn a_barrier_that_is_left_out_is_noticed() {
     println!("{barriers} barriers, {missed:?} made no difference");
     // Some are followed by another before anybody can tell.
     assert!(barriers >= 8 && missed.len() * 2 <= barriers, "{barriers} barriers, {missed:?} not missed");
+}
+
+/// A CD whose page table maps [`IOVA`] to `to`; the table is never given back.
+fn cd_to<M: Memory>(p: &M, caps: &Caps, asid: u16, to: PhysAddr) -> Cd {
+    let config = TableConfig::ttb0(Granule::Size4K, 39, caps.oas.min(AddressSize::Bits48)).unwrap();
+    let mut table = PageTable::new(config, p).unwrap();
+    table.map(p, range(IOVA, PAGE), to, RW).unwrap();
+    let Regime::Stage1(regime) = table.regime() else { panic!("not stage 1") };
+    let (asid, faults) = (Asid::new(asid), CdFaultMode::Terminate);
+    CdConfig { regime, asid, faults, private_asid: true }.encode(caps).unwrap()
+}
+
+/// A driver gives a SubstreamID the first CD of a leaf, without barrier number `forget`. The leaf's memory was full of valid
+/// CDs a moment ago. Gives the number of barriers, and what was noticed.
+fn first_cd_of_a_leaf(forget: usize) -> (usize, Vec<String>) {
+    let stream = streams()[0];
+    let [one, two] = [1, 2].map(|id| SubstreamId::new(id).unwrap());
+    let known = [one, two].map(|id| (stream.get(), Some(id.get())));
+    let machine = ModelMachine::adversarial(Profile::maximum(), &[stream; 2], Adversity::new(known));
+    let machine = machine.with_substreams(&[Some(one), Some(two)]);
+    let count = Cell::new(None);
+    let p = Watched::new(&machine).publish_if(|| {
+        let number: Option<usize> = count.get();
+        count.set(number.map(|number| number + 1));
+        number != Some(forget)
+    });
+    let mut bench = Bench::on(p, &machine, Setup::default());
+    let (p, caps) = (&bench.p, bench.caps);
+    let [now, past] = [(); 2].map(|()| p.allocate(PAGE, PAGE).unwrap().base());
+    let (cd, stale) = (cd_to(p, &caps, 7, now), cd_to(p, &caps, 8, past));
+    let shape = CdTableShape::TwoLevel { cds_log2: 12, leaf: CdLeaf::Cds64 };
+    let mut cds = CdTable::with_shape(p, &caps, shape).unwrap();
+    let pointer = cds.pointer(WithoutSubstream::Terminate);
+    bench.attach(stream, &SteConfig::blocked_with_pasids(&caps, pointer).unwrap());
+    machine.set_past(stale.words());
+
+    let (p, queue) = (&bench.p, &mut bench.queue);
+    count.set(Some(0));
+    let _ = cds.set(p, queue, &[stream], one, &cd, TIMEOUT, |_| {}).unwrap();
+    let barriers = count.get().unwrap();
+    let places = [Place { name: "now", at: now }, Place { name: "past", at: past }];
+    let mut noticed = Vec::new();
+    for (device, allowed) in [(0, Seen::At("now")), (1, Seen::Nowhere)] {
+        for seen in outcomes(&machine, device, IOVA, &places) {
+            if seen != allowed {
+                noticed.push(format!("SubstreamID {}: {seen}", device + 1));
+            }
+        }
+    }
+    noticed.extend(machine.complaints());
+    (barriers, noticed)
+}
+
+/// The SMMU would read the leaf as it was, by way of the descriptor that is, and keep the CDs that it finds.
+#[test]
+fn a_leaf_that_is_linked_before_it_is_filled_is_noticed() {
+    let (barriers, noticed) = first_cd_of_a_leaf(usize::MAX);
+    assert_eq!(noticed, [""; 0], "nothing is left out");
+    assert!(barriers >= 2);
+    let (_, noticed) = first_cd_of_a_leaf(0);
+    assert!(noticed.iter().any(|what| what == "SubstreamID 2: the DMA reached past"), "{noticed:?}");
+    for forget in 1..barriers {
+        println!("barrier {forget}: {:?}", first_cd_of_a_leaf(forget).1);
+    }
 }

@@ -1,5 +1,5 @@
-//! What an enabled SMMU needs at run time: interrupts that are changed without losing one, global errors that are serviced, a
-//! loss of power, and a new owner that adopts it while it translates.
+//! What an enabled SMMU needs at run time: interrupts that are changed without losing one, global errors that are serviced, and
+//! a loss of power.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;
@@ -10,12 +10,12 @@ use smmu_model::{Profile, Trace};
 use smmu_regs::caps::Hints;
 use smmu_regs::handshake::{active_errors, update_gbpa};
 use smmu_regs::lifecycle::{
-    AdoptError, Bases, GlobalError, Interrupt, Interrupts, LifecycleError, Msi, MsiMemory, Probed, QueueBases,
+    Bases, GlobalError, Interrupt, Interrupts, LifecycleError, Msi, MsiMemory, Probed,
 };
 use smmu_regs::platform::{Clock, Memory as _, Mmio, Pages, RegisterOffset};
 use smmu_regs::registers::{
-    CmdqBase, Cr0, Cr1, Cr2, EventqBase, Gbpa, Gerror, GerrorIrqCfg0, IrqCtrl, PriqBase, Registers,
-    StrtabBase, StrtabBaseCfg, describe,
+    CmdqBase, Cr1, Cr2, EventqBase, Gbpa, Gerror, GerrorIrqCfg0, IrqCtrl, PriqBase, Registers, StrtabBase,
+    StrtabBaseCfg, describe,
 };
 use smmu_regs::vmsa::Shareability;
 use smmu_regs::{Feature, PhysAddr};
@@ -352,93 +352,5 @@ fn an_smmu_is_given_back_in_bypass_and_only_when_asked() {
         let _off = probed.quiesce(&machine, TIMEOUT).unwrap();
         assert!(!lands(machine, 0, at.get(), at));
         machine.free(target);
-    });
-}
-
-/// A new owner replaces queues and interrupts; a device that has DMA under way notices nothing.
-#[test]
-fn an_smmu_that_runs_is_adopted_without_a_moment_in_which_it_does_not_filter() {
-    on_both(|machine| {
-        let mut bench = Bench::new(machine, Setup::default());
-        let target = machine.allocate(PAGE, PAGE).unwrap();
-        let at = target.base();
-        bench.attach(streams()[0], &SteConfig::Bypass);
-        // Nobody tells what the last owner's events were, and its queue is not empty.
-        assert!(!lands(machine, 1, at.get(), at));
-        let Bench { p, caps, queue: old_queue, events: old_events, streams: mut table, .. } = bench;
-
-        let watched = Watched::new(machine).after_write(|(offset, value)| {
-            let name = describe(offset, value).unwrap().name();
-            assert!(lands(machine, 0, at.get(), at), "refused after {name} = {value:#x}");
-            assert!(!lands(machine, 1, at.get(), at), "let through after {name} = {value:#x}");
-        });
-        let running = Probed::probe(&watched, INSTANCE, &Hints::default()).unwrap().adopt(&watched).unwrap();
-        assert_eq!(running.stream_table(), table.registers().unwrap());
-        let mut queue = CommandQueue::new(&p, &caps, INSTANCE, 4).unwrap();
-        let events = EventQueue::new(&p, &caps, 4).unwrap();
-        let queues = QueueBases {
-            command_queue: queue.base_register().unwrap(),
-            event_queue: events.base_register().unwrap(),
-            pri_queue: None,
-        };
-        let smmu = running.take_queues(&watched, &queues, &Interrupts::WIRED, TIMEOUT).unwrap();
-        let _clean = queue.drop_everything(&watched, TIMEOUT).unwrap();
-        drop(watched);
-        // The old queues are nobody's any more.
-        machine.free(old_queue.into_pages());
-        machine.free(old_events.into_pages());
-        let ste = SteConfig::Abort.encode(&caps).unwrap();
-        let _ = table.set(&p, &mut queue, streams()[0], &ste, TIMEOUT, |_| {}).unwrap();
-        assert!(!lands(machine, 0, at.get(), at), "its entries are the new owner's now");
-        let _off = smmu.disable(&p, TIMEOUT).unwrap();
-        for pages in [queue.into_pages(), events.into_pages(), target] {
-            machine.free(pages);
-        }
-        table.free(&p).unwrap();
-    });
-}
-
-#[test]
-fn an_smmu_that_cannot_be_adopted_says_why_and_nothing_is_written() {
-    on_both(|machine| {
-        let refused = |what: &str| {
-            let p = Watched::new(machine).after_write(|(offset, value)| panic!("{offset:?} = {value:#x}"));
-            let probed = Probed::probe(&p, INSTANCE, &Hints::default()).unwrap();
-            match probed.adopt(&p).map(|_| ()) {
-                Err(LifecycleError::Adopt(error)) => error,
-                other => panic!("{what}: {other:?}"),
-            }
-        };
-        assert!(matches!(refused("off"), AdoptError::NotEnabled { .. }));
-        let bench = Bench::new(machine, Setup::default());
-        let (p, caps) = (machine, bench.caps);
-        let registers = bench.streams.registers().unwrap();
-        bench.smmu.disable(&p, TIMEOUT).unwrap();
-        let on = Cr0::new().with(Cr0::SMMUEN, true).with(Cr0::ATSCHK, caps.has(Feature::Ats));
-        let cr0 = |value| smmu_regs::handshake::write_cr0(&p, value, TIMEOUT).unwrap();
-        let good = p.get::<Cr1>();
-        let other = Cr1::from_bits(good.into_bits() ^ 1 << 6);
-        p.put(other);
-        cr0(on);
-        assert_eq!(refused("attributes"), AdoptError::Attributes { cr1: other });
-        cr0(on.with(Cr0::SMMUEN, false));
-        p.put(good);
-        if caps.stream_id_bits < 32 {
-            p.put(StrtabBaseCfg::from_bits(u32::from(caps.stream_id_bits) + 1));
-            cr0(on);
-            assert!(
-                matches!(refused("size"), AdoptError::Table(error) if error.register == "STRTAB_BASE_CFG")
-            );
-            cr0(on.with(Cr0::SMMUEN, false));
-        }
-        p.put(registers.1);
-        if caps.has(Feature::Ats) {
-            cr0(Cr0::new().with(Cr0::SMMUEN, true));
-            assert!(matches!(refused("ATSCHK"), AdoptError::Unchecked { .. }));
-        }
-        let _off = Probed::probe(&p, INSTANCE, &Hints::default()).unwrap().quiesce(&p, TIMEOUT).unwrap();
-        p.free(bench.queue.into_pages());
-        p.free(bench.events.into_pages());
-        bench.streams.free(&p).unwrap();
     });
 }

@@ -7,7 +7,7 @@
 use super::{CommandFailure, Position, QueueError};
 use core::fmt::Debug;
 use core::time::Duration;
-use smmu_regs::handshake::{HandshakeError, acknowledge_errors, active_errors};
+use smmu_regs::handshake::{HandshakeError, acknowledge_errors, active_errors, disable_ecmdq};
 use smmu_regs::platform::{Clock, Deadline, Mmio, Page};
 use smmu_regs::receipt::QueueId;
 use smmu_regs::registers::{
@@ -118,7 +118,13 @@ impl Ecmdq {
         p.put_at(at.prod(), EcmdqProd::new());
         p.put_at(at.cons(), EcmdqCons::new());
         p.put_at(at.prod(), EcmdqProd::new().with(EcmdqProd::EN, true));
-        self.wait(p, true, timeout)
+        let mut found = EcmdqCons::new();
+        let answered = Deadline::after(p, timeout).wait(p, || {
+            found = cons();
+            found.enack().then_some(())
+        });
+        let (wanted, found) = (found.with(EcmdqCons::ENACK, true).into_bits(), found.into_bits());
+        answered.map_err(|_| HandshakeError { register: Self::CONS, wanted, found, timeout }.into())
     }
 
     /// Disables the queue and waits until the SMMU has stopped: commands that it has not consumed by then never happen.
@@ -126,20 +132,7 @@ impl Ecmdq {
     /// # Errors
     /// The SMMU did not stop within `timeout`.
     pub fn disable<P: Mmio + Clock>(&self, p: &P, timeout: Duration) -> Result<(), QueueError> {
-        let prod: EcmdqProd = p.get_at(self.registers.prod());
-        p.put_at(self.registers.prod(), prod.with(EcmdqProd::EN, false));
-        self.wait(p, false, timeout)
-    }
-
-    fn wait<P: Mmio + Clock>(&self, p: &P, enabled: bool, timeout: Duration) -> Result<(), QueueError> {
-        let mut found = EcmdqCons::new();
-        let answered = Deadline::after(p, timeout).wait(p, || {
-            found = p.get_at(self.registers.cons());
-            (found.enack() == enabled).then_some(())
-        });
-        let wanted = found.with(EcmdqCons::ENACK, enabled).into_bits();
-        let found = found.into_bits();
-        answered.map_err(|_| HandshakeError { register: Self::CONS, wanted, found, timeout }.into())
+        Ok(disable_ecmdq(p, self.registers, timeout)?)
     }
 }
 

@@ -12,7 +12,6 @@ use super::{BaseError, Bases, Enabled, GlobalError, GlobalErrors, LifecycleError
 use crate::caps::{Caps, Feature};
 use crate::handshake::{acknowledge_errors, update_gbpa, write_irq_ctrl};
 use crate::id::InstanceId;
-use crate::layout::Layout;
 use crate::platform::{Clock, Mmio};
 use crate::registers::{
     CmdqBase, Cr0, Cr0ack, Cr1, Cr2, EventqBase, Gbpa, Gerror, IrqCtrl, PriqBase, Registers, StrtabBase,
@@ -104,7 +103,7 @@ impl Probed {
         if errors.contains(GlobalError::ServiceFailure) {
             return Err(LifecycleError::ServiceFailure(errors));
         }
-        if unit.caps.has(Feature::Ats) && !cr0.atschk() {
+        if unit.has_ats() && !cr0.atschk() {
             return Err(AdoptError::Unchecked { cr0 }.into());
         }
         let (cr1, cr2) = (p.get::<Cr1>(), p.get::<Cr2>());
@@ -158,8 +157,13 @@ impl Running {
     /// acknowledged, and the new queues switched on, empty. `GBPA.ABORT` is set first, for the day that it is disabled.
     ///
     /// The SMMU keeps what it has cached. The last owner may have died between a change and its invalidation: drop
-    /// everything (`CommandQueue::drop_everything`) before anything is changed, or memory is given to anybody. Enhanced command
-    /// queues are not touched: an owner that enabled some must disable them.
+    /// everything (`CommandQueue::drop_everything`) before anything is changed, or memory is given to anybody.
+    ///
+    /// Enhanced command queues are disabled; their pages must be within reach of `p`, as for [`Probed::quiesce`].
+    ///
+    /// Transactions that stalled for the last owner are still stalled, and their records were in its queue: terminate them by
+    /// stream (`CMD_STALL_TERM`), for every stream that may stall. Page requests that it left unanswered stay so until their
+    /// device's page request interface is reset.
     ///
     /// # Errors
     /// A queue or an interrupt is nothing for this SMMU (nothing has been written then), or a register did not answer within
@@ -184,7 +188,9 @@ impl Running {
         };
         update_gbpa(p, timeout, |gbpa| gbpa.with(Gbpa::ABORT, true))?;
         write_irq_ctrl(p, IrqCtrl::new(), timeout)?;
-        let known = Cr0::from_bits(self.cr0.into_bits() & <Cr0 as Layout>::named_bits() as u32);
+        unit.disable_ecmdqs(p, timeout)?;
+        // What the last owner wrote to a field that is not there is never acknowledged.
+        let known = Cr0::from_bits(self.cr0.into_bits() & unit.cr0_fields());
         let off = known.with(Cr0::CMDQEN, false).with(Cr0::EVENTQEN, false).with(Cr0::PRIQEN, false);
         unit.write_cr0(p, off, timeout)?;
         // With all queues off, errors can no longer come up again.

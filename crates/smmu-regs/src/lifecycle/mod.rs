@@ -26,11 +26,11 @@ pub use interrupts::{Interrupt, InterruptError, InterruptProblem, Interrupts, Ms
 pub use power::Suspended;
 pub use states::{CommandsReady, Configured, Probed, Quiesced};
 
-use crate::caps::{Caps, Feature, IdRegisters};
-use crate::handshake::{HandshakeError, write_cr0_fields};
+use crate::caps::{Caps, IdRegisters};
+use crate::handshake::{HandshakeError, disable_ecmdqs, write_cr0_fields};
 use crate::id::InstanceId;
 use crate::platform::{Clock, Mmio};
-use crate::registers::Cr0;
+use crate::registers::{Bank, Cr0, EcmdqRegisters};
 use core::time::Duration;
 
 /// What every state knows: which SMMU it is, and what it can do.
@@ -43,18 +43,34 @@ struct Unit {
 }
 
 impl Unit {
-    /// Mask of the fields of `CR0` that this SMMU has.
+    /// Whether there is ATS, and so translated traffic that must be checked. The ID registers say so: where an erratum or a
+    /// platform hides ATS, devices can still claim to have translated.
+    const fn has_ats(&self) -> bool {
+        self.ids.idr0.ats()
+    }
+
+    /// Mask of the fields of `CR0` that this SMMU has. The ID registers say so: of what capabilities hide, the last owner may
+    /// have made use.
     fn cr0_fields(&self) -> u32 {
         let always = Cr0::SMMUEN.mask() | Cr0::EVENTQEN.mask() | Cr0::CMDQEN.mask();
         let optional = [
-            (Feature::Pri, Cr0::PRIQEN.mask()),
-            (Feature::Ats, Cr0::ATSCHK.mask()),
-            (Feature::VmidWildcard, Cr0::VMW.mask()),
-            (Feature::Dpt, Cr0::DPT_WALK_EN.mask()),
+            (self.ids.idr0.pri(), Cr0::PRIQEN.mask()),
+            (self.has_ats(), Cr0::ATSCHK.mask()),
+            (self.ids.idr0.vmw(), Cr0::VMW.mask()),
+            (self.ids.idr3.dpt(), Cr0::DPT_WALK_EN.mask()),
         ];
-        let there = optional.iter().filter(|(feature, _)| self.caps.has(*feature));
+        let there = optional.iter().filter(|(there, _)| *there);
         // All of them are below bit 32.
         there.fold(always, |fields, (_, mask)| fields | mask) as u32
+    }
+
+    /// Disables every enhanced command queue that somebody left enabled. The ID registers say whether there are some, not the
+    /// capabilities: what is no good to us may have been good enough for the last owner.
+    fn disable_ecmdqs<P: Mmio + Clock>(&self, p: &P, timeout: Duration) -> Result<(), HandshakeError> {
+        if !self.ids.idr1.ecmdq() {
+            return Ok(());
+        }
+        disable_ecmdqs(p, EcmdqRegisters::all(Bank::NonSecure, self.ids.idr6), timeout)
     }
 
     /// Writes `CR0` and waits.

@@ -52,8 +52,10 @@ impl Suspended {
         let pairs = [
             ("IDR0", before.idr0.into_bits(), now.idr0.into_bits()),
             ("IDR1", before.idr1.into_bits(), now.idr1.into_bits()),
+            ("IDR2", before.idr2.into_bits(), now.idr2.into_bits()),
             ("IDR3", before.idr3.into_bits(), now.idr3.into_bits()),
             ("IDR5", before.idr5.into_bits(), now.idr5.into_bits()),
+            ("IDR6", before.idr6.into_bits(), now.idr6.into_bits()),
             ("IIDR", before.iidr.into_bits(), now.iidr.into_bits()),
             ("AIDR", before.aidr.into_bits(), now.aidr.into_bits()),
         ];

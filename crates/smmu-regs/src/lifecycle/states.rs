@@ -37,7 +37,8 @@ impl Probed {
     /// Takes the SMMU over from whatever state firmware, or a kernel that crashed, left it in:
     ///
     /// 1. traffic is made to abort while `SMMUEN` is 0 (`GBPA.ABORT`), and the update waited for;
-    /// 2. interrupts are switched off;
+    /// 2. interrupts are switched off, then the enhanced command queues that somebody left enabled: while one is, `CR1` cannot
+    ///    be set (6.3.11), and its commands are still processed;
     /// 3. translation and queues are switched off. `ATSCHK` stays until that is acknowledged: fields of `CR0` take effect in any
     ///    order, and without it translated traffic passes unchecked while `SMMUEN` is still 1 (6.3.9.2). So does `VMW`, which
     ///    must not change while commands may be processed (6.3.9.1);
@@ -49,7 +50,9 @@ impl Probed {
     /// necessarily at once, and transactions that have passed the SMMU may still be on their way to memory (6.3.9.6): how to
     /// wait for them is a matter of the system.
     ///
-    /// Enhanced command queues are not touched: an owner that enabled some must disable them.
+    /// The pages of enhanced command queues must be within reach of `p`, as with
+    /// [`Device::with_command_queues`](crate::platform::Device::with_command_queues): where they read as zero, the queues are
+    /// taken for disabled.
     ///
     /// # Errors
     /// A register did not answer within `timeout`, or the SMMU is in Service failure mode.
@@ -77,6 +80,7 @@ impl Unit {
     fn switch_off<P: Mmio + Clock>(&self, p: &P, timeout: Duration) -> Result<(), LifecycleError> {
         update_gbpa(p, timeout, |gbpa| gbpa.with(Gbpa::ABORT, true))?;
         write_irq_ctrl(p, IrqCtrl::new(), timeout)?;
+        self.disable_ecmdqs(p, timeout)?;
         let last = Cr0::ATSCHK.mask() | Cr0::VMW.mask() | Cr0::DPT_WALK_EN.mask();
         let kept = p.get::<Cr0>().into_bits() & self.cr0_fields() & last as u32;
         self.write_cr0(p, Cr0::from_bits(kept), timeout)?;
@@ -266,7 +270,7 @@ impl CommandsReady {
             return Err(LifecycleError::NotInvalidated { invalidated, instance });
         }
         write_irq_ctrl(p, interrupts.enables(bases.pri_queue.is_some()), timeout)?;
-        let cr0 = queues.with(Cr0::ATSCHK, unit.caps.has(Feature::Ats));
+        let cr0 = queues.with(Cr0::ATSCHK, unit.has_ats());
         unit.write_cr0(p, cr0, timeout)?;
         let cr0 = cr0.with(Cr0::SMMUEN, true);
         unit.write_cr0(p, cr0, timeout)?;

@@ -212,12 +212,29 @@ impl EcmdqRegisters {
         if queue >= queues {
             return Err(EcmdqError::Queue { queue, queues });
         }
-        // Both fit: `page` is below 256; 2^LOG2NUMQ queues share 2^16 bytes, LOG2NUMQ is at most 8, and `queue` is below
-        // their number, so the offset is below 2^16.
-        let page = Page::CommandQueues { bank, page: page as u8 };
-        let spacing = 16 - idr6.cmdq_control_page_log2numq() as u32;
+        // `page` is below 256.
+        Ok(Self::place(bank, page as u8, queue, idr6.cmdq_control_page_log2numq()))
+    }
+
+    /// Every queue of `bank`, page by page; none of the Root bank. Where `IDR6` claims more pages, or queues in each, than
+    /// the architecture has room for, those that it has room for.
+    pub fn all(bank: Bank, idr6: Idr6) -> impl Iterator<Item = Self> {
+        let most = if matches!(bank, Bank::Root) { 0 } else { u16::MAX };
+        let pages = (1 << idr6.cmdq_control_page_log2nump().min(8)).min(most);
+        let queues_log2 = idr6.cmdq_control_page_log2numq().min(8);
+        (0..pages).flat_map(move |page| {
+            // Below 256.
+            (0..1 << queues_log2).map(move |queue| Self::place(bank, page as u8, queue, queues_log2))
+        })
+    }
+
+    /// Queue `queue` of the 2^`queues_log2` that share a page of 2^16 bytes. `queues_log2` is at most 8 and `queue` below
+    /// their number, so the offset is below 2^16.
+    const fn place(bank: Bank, page: u8, queue: u16, queues_log2: u8) -> Self {
+        let spacing = 16_u32.saturating_sub(queues_log2 as u32);
         let offset = (queue as u32).wrapping_shl(spacing);
-        Ok(Self { base: RegisterOffset { page, offset: offset as u16 } })
+        let page = Page::CommandQueues { bank, page };
+        Self { base: RegisterOffset { page, offset: offset as u16 } }
     }
 
     const fn at(self, offset: u16) -> RegisterOffset {

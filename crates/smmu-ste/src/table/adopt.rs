@@ -17,7 +17,7 @@ use smmu_regs::addr::PhysAddr;
 use smmu_regs::lifecycle::Running;
 use smmu_regs::platform::{Memory, MemoryError};
 use smmu_regs::registers::StrtabBase;
-use smmu_regs::{Asid, Caps, StreamId, SubstreamId, Vmid};
+use smmu_regs::{Asid, Caps, InstanceId, StreamId, SubstreamId, Vmid};
 
 /// What is wrong with an inherited table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,11 @@ pub enum InheritProblem {
     Ste(SteOddity),
     /// The STE's CD table is not aligned, too wide, or has more CDs than the SMMU has SubstreamIDs.
     CdTable(CdTablePointer),
+    /// The STE says that those of 2^`cont` streams are the same as it (`CONT`), so that it cannot be changed alone.
+    Contiguous {
+        /// The field.
+        cont: u8,
+    },
     /// There is more to read than was allowed.
     TooMany {
         /// The most entries and descriptors.
@@ -63,6 +68,9 @@ impl fmt::Display for InheritError {
             InheritProblem::Level1 { descriptor } => write!(f, ": level-1 descriptor {descriptor:#x}"),
             InheritProblem::Ste(oddity) => write!(f, ": {oddity}"),
             InheritProblem::TooMany { most } => write!(f, ": more than {most} entries up to here"),
+            InheritProblem::Contiguous { cont } => {
+                write!(f, ": the STE is one of 2^{cont} that are the same")
+            }
             InheritProblem::CdTable(pointer) => {
                 write!(f, ": 2^{} CDs at {}, {:?}", pointer.cds_log2, pointer.base, pointer.format)
             }
@@ -86,9 +94,10 @@ pub enum Inherited {
 /// A stream table that an SMMU translates by, and that nobody here has written.
 #[derive(Debug, Clone, Copy)]
 pub struct InheritedTable {
-    base: PhysAddr,
+    pub(super) base: PhysAddr,
     shape: StreamTableShape,
-    caps: Caps,
+    pub(super) caps: Caps,
+    pub(super) instance: InstanceId,
 }
 
 impl InheritedTable {
@@ -102,7 +111,8 @@ impl InheritedTable {
             1 => StreamTableShape::TwoLevel { log2, split: config.split() },
             _ => StreamTableShape::Linear { log2 },
         };
-        Self { base: PhysAddr::new(base.address(StrtabBase::ADDR)), shape, caps: *running.caps() }
+        let (caps, instance) = (*running.caps(), running.instance());
+        Self { base: PhysAddr::new(base.address(StrtabBase::ADDR)), shape, caps, instance }
     }
 
     /// The shape.

@@ -99,6 +99,8 @@ pub enum TableError {
         /// The index of the first such entry in the table.
         index: u64,
     },
+    /// The table was inherited: whose its memory is, its new owner knows.
+    Inherited,
     /// A command was lost while others went on: what it was to drop may still be cached, and the memory leaks.
     Lost(Ticket),
     /// The same SMMU is named twice among the users of a CD table.
@@ -151,6 +153,9 @@ impl fmt::Display for TableError {
             }
             Self::TooHigh { address, size } => write!(f, "table at {address} lies beyond {size}"),
             Self::InUse { index } => write!(f, "entry {index} of the table is still in use"),
+            Self::Inherited => {
+                f.write_str("the table was inherited, and its memory is not ours to give back")
+            }
             Self::Lost(ticket) => write!(f, "{ticket}: one of them was lost"),
             Self::UserTwice { instance } => write!(f, "SMMU {instance} is named twice"),
             Self::TooManyUsers { count } => write!(f, "{count} SMMUs are too many for one CD table"),

@@ -3,7 +3,9 @@
 mod adopt;
 mod cd;
 mod error;
+mod inherit;
 mod leaf;
+mod root;
 mod shape;
 mod stream;
 mod stream_shape;

@@ -1,6 +1,7 @@
 //! Stream tables, linear and two-level (IHI 0070 3.3.1, 5.1, 6.3.24, 6.3.25).
 
 use super::TableError;
+use super::root::Root;
 use super::stream_shape::{STE_BYTES, StreamTableShape};
 use super::users::StreamSet;
 use super::word::Level1Stream;
@@ -10,7 +11,7 @@ use crate::ste::{Ste, SteConfig};
 use crate::update::{UpdatePlan, UsedBits};
 use core::time::Duration;
 use smmu_cmds::{Command, CommandQueue};
-use smmu_regs::addr::{AddressSize, PhysAddr};
+use smmu_regs::addr::PhysAddr;
 use smmu_regs::platform::{Clock, Memory, Mmio, Pages};
 use smmu_regs::receipt::{Detached, Receipt};
 use smmu_regs::registers::{StrtabBase, StrtabBaseCfg};
@@ -22,10 +23,9 @@ const VALID: u64 = Ste0::V.mask();
 /// A stream table. Entries of streams that nobody set abort.
 #[derive(Debug)]
 pub struct StreamTable {
-    shape: StreamTableShape,
-    top: Pages,
-    caps: Caps,
-    caches: Caches,
+    pub(super) root: Root,
+    pub(super) caps: Caps,
+    pub(super) caches: Caches,
 }
 
 impl StreamTable {
@@ -37,23 +37,24 @@ impl StreamTable {
         shape.check(caps)?;
         // Aligned to its size, and at least to 64 bytes (6.3.24).
         let bytes = shape.top_bytes().max(64);
-        let top = memory.allocate(bytes, bytes)?;
-        let table = Self { shape, top, caps: *caps, caches: Caches::default() };
+        // From here on the root is the record of who owns the pages.
+        let base = memory.allocate(bytes, bytes)?.base();
+        let root = Root { shape, base, inherited: false };
         match shape {
             StreamTableShape::Linear { .. } => {
-                fill_with_abort(memory, caps, table.top.base(), bytes)?;
+                fill_with_abort(memory, caps, base, bytes)?;
             }
             // The zeros are level-1 descriptors of nothing, and the SMMU must see them.
-            StreamTableShape::TwoLevel { .. } => memory.clean(table.top.base(), word_count(bytes)),
+            StreamTableShape::TwoLevel { .. } => memory.clean(base, word_count(bytes)),
         }
         memory.publish();
-        Ok(table)
+        Ok(Self { root, caps: *caps, caches: Caches::default() })
     }
 
     /// The shape.
     #[must_use]
     pub const fn shape(&self) -> StreamTableShape {
-        self.shape
+        self.root.shape
     }
 
     /// What `STRTAB_BASE` and `STRTAB_BASE_CFG` are to hold.
@@ -62,25 +63,20 @@ impl StreamTable {
     /// The table's address does not fit the register.
     pub fn registers(&self) -> Result<(StrtabBase, StrtabBaseCfg), TableError> {
         let base = StrtabBase::new()
-            .try_with_address(StrtabBase::ADDR, self.top.base().get())?
+            .try_with_address(StrtabBase::ADDR, self.root.base.get())?
             .with(StrtabBase::RA, self.caps.has(Feature::Coherent));
-        Ok((base, self.shape.register()?))
+        Ok((base, self.root.shape.register()?))
     }
 
     fn check(&self, stream: StreamId) -> Result<(), TableError> {
-        let bits = self.shape.log2();
+        let bits = self.root.shape.log2();
         if stream.fits(u32::from(bits)) { Ok(()) } else { Err(TableError::Stream { stream, bits }) }
-    }
-
-    /// Address of the level-1 descriptor of `stream`, which is in range.
-    fn level1(&self, stream: StreamId, split: u8) -> PhysAddr {
-        level1(self.top.base(), stream, split)
     }
 
     /// Address of the STE of `stream`; `None` if its level-2 table is not there.
     fn find<M: Memory>(&self, memory: &M, stream: StreamId) -> Result<Option<PhysAddr>, TableError> {
         self.check(stream)?;
-        find(memory, self.shape, self.top.base(), stream)
+        self.root.find(memory, stream)
     }
 
     /// A copy of the STE of `stream`; `None` if its level-2 table is not there, so that its transactions abort with
@@ -96,7 +92,8 @@ impl StreamTable {
     }
 
     /// Makes sure that `stream` has an STE: allocates its level-2 table, fills it with aborting STEs, publishes it by
-    /// one store of its level-1 descriptor, and has caches of the old descriptor dropped (5.1.1).
+    /// one store of its level-1 descriptor, and has caches of the old descriptor dropped (5.1.1). If an inherited table has a
+    /// level-2 table there that is too short, its entries go on in the new one.
     ///
     /// # Errors
     /// No memory, or the invalidation failed: the table is there then, but the SMMU may not see it yet.
@@ -111,11 +108,13 @@ impl StreamTable {
             // It may be there since an attempt whose invalidation failed.
             return self.caches.guard(p, queue, timeout, |_, _| Ok(()));
         }
-        let StreamTableShape::TwoLevel { split, .. } = self.shape else { return Ok(()) };
-        let at = self.level1(stream, split);
+        let StreamTableShape::TwoLevel { split, .. } = self.root.shape else { return Ok(()) };
+        let at = self.root.level1(stream, split);
+        let before = self.root.level2(p, stream, split)?;
+        // Enough for the longer one too: entries that are cached are as they were, and none is for a stream beyond the old one.
         let (caps, command) = (self.caps, Command::CfgiSte { stream, leaf: false });
         self.caches.guard(p, queue, timeout, |queue, _| {
-            let descriptor = new_level2(p, &caps, split)?;
+            let descriptor = new_level2(p, &caps, split, before)?;
             if let Some(word) = p.words(at, 1)?.first() {
                 word.store(descriptor);
             }
@@ -142,7 +141,7 @@ impl StreamTable {
         timeout: Duration,
         observe: impl FnMut(Progress<'_>),
     ) -> Result<Updated, TableError> {
-        let bits = self.shape.log2();
+        let bits = self.root.shape.log2();
         let at = self.find(p, stream)?.ok_or(TableError::Stream { stream, bits })?;
         let entry = Entry::read(p, at)?;
         let current = Ste::from_words(entry.words);
@@ -170,10 +169,10 @@ impl StreamTable {
         timeout: Duration,
         mut observe: impl FnMut(Progress<'_>),
     ) -> Result<Option<Receipt>, TableError> {
-        let (shape, top) = (self.shape, self.top.base());
+        let root = self.root;
         let entry_of = |stream| -> Result<Entry, TableError> {
-            let bits = shape.log2();
-            Entry::read(p, find(p, shape, top, stream)?.ok_or(TableError::Stream { stream, bits })?)
+            let bits = root.shape.log2();
+            Entry::read(p, root.find(p, stream)?.ok_or(TableError::Stream { stream, bits })?)
         };
         for stream in streams.iter() {
             self.check(stream)?;
@@ -217,7 +216,8 @@ impl StreamTable {
     /// Transactions of its streams then abort with C_BAD_STREAMID, no longer silently.
     ///
     /// # Errors
-    /// An STE does something else than abort, or an invalidation failed: then the memory leaks.
+    /// An STE does something else than abort; the table was inherited, so that nobody here knows whose the memory is; or an
+    /// invalidation failed: then the memory leaks.
     pub fn release_level2<P: Mmio + Memory + Clock>(
         &mut self,
         p: &P,
@@ -225,9 +225,13 @@ impl StreamTable {
         stream: StreamId,
         timeout: Duration,
     ) -> Result<bool, TableError> {
-        let (StreamTableShape::TwoLevel { split, .. }, Some(at)) = (self.shape, self.find(p, stream)?) else {
+        let at = self.find(p, stream)?;
+        let (StreamTableShape::TwoLevel { split, .. }, Some(at)) = (self.root.shape, at) else {
             return Ok(false);
         };
+        if self.root.inherited {
+            return Err(TableError::Inherited);
+        }
         let bytes = STE_BYTES.wrapping_shl(u32::from(split));
         // Aligned to its size.
         let base = PhysAddr::new(at.get() & !bytes.wrapping_sub(1));
@@ -237,7 +241,7 @@ impl StreamTable {
                 return Err(TableError::InUse { index });
             }
         }
-        let descriptor = self.level1(stream, split);
+        let descriptor = self.root.level1(stream, split);
         self.caches.guard(p, queue, timeout, |queue, _| {
             let first = queue.accepted();
             if let Some(word) = p.words(descriptor, 1)?.first() {
@@ -270,56 +274,39 @@ impl StreamTable {
     /// Gives all memory back: only when the SMMU no longer uses the table.
     ///
     /// # Errors
-    /// Memory does not hold what this table wrote. Everything else has been given back.
+    /// Memory does not hold what this table wrote: everything else has been given back. The table was inherited: nothing has
+    /// been given back, see [`StreamTable::into_pages`].
     pub fn free<M: Memory>(self, memory: &M) -> Result<(), TableError> {
+        if self.root.inherited {
+            return Err(TableError::Inherited);
+        }
+        self.into_pages(memory, |pages| memory.free(pages))
+    }
+
+    /// Hands out all memory of the table, the level-2 tables first: only when the SMMU no longer uses it. Whoever takes an
+    /// inherited table apart knows which of it came from where; a level-2 table that was replaced by a longer one is not
+    /// among it.
+    ///
+    /// # Errors
+    /// Memory does not hold what this table wrote, or what its last owner did. Everything else has been handed out.
+    pub fn into_pages<M: Memory>(self, memory: &M, mut take: impl FnMut(Pages)) -> Result<(), TableError> {
         let mut outcome = Ok(());
-        if let StreamTableShape::TwoLevel { log2, split } = self.shape {
-            let bytes = STE_BYTES.wrapping_shl(u32::from(split));
+        if let StreamTableShape::TwoLevel { log2, split } = self.root.shape {
             for index in 0..1_u64.wrapping_shl(u32::from(log2.saturating_sub(split))) {
                 let stream = StreamId::try_from(index.wrapping_shl(u32::from(split)));
                 let Ok(stream) = stream else { break };
-                // The first STE of a level-2 table is where the table is.
-                match self.find(memory, stream) {
-                    Ok(Some(base)) => memory.free(Pages::from_raw(base, bytes)),
+                match self.root.level2(memory, stream, split) {
+                    Ok(Some((base, log2))) => {
+                        take(Pages::from_raw(base, STE_BYTES.wrapping_shl(u32::from(log2))));
+                    }
                     Ok(None) => {}
                     Err(error) => outcome = Err(error),
                 }
             }
         }
-        memory.free(self.top);
+        take(Pages::from_raw(self.root.base, self.root.shape.top_bytes().max(STE_BYTES)));
         outcome
     }
-}
-
-/// Address of the level-1 descriptor of a stream.
-fn level1(top: PhysAddr, stream: StreamId, split: u8) -> PhysAddr {
-    PhysAddr::new(top.get().wrapping_add((u64::from(stream) >> split).wrapping_mul(8)))
-}
-
-/// Address of the STE of a stream that is in range.
-fn find<M: Memory>(
-    memory: &M,
-    shape: StreamTableShape,
-    top: PhysAddr,
-    stream: StreamId,
-) -> Result<Option<PhysAddr>, TableError> {
-    let (base, index) = match (shape, shape.index(stream)) {
-        (StreamTableShape::TwoLevel { split, .. }, (_, Some(index))) => {
-            let descriptor =
-                memory.words(level1(top, stream, split), 1)?.first().map_or(0, |word| word.load());
-            let decoded = Level1Stream::decode(descriptor, split);
-            match decoded {
-                _ if decoded.encode(split, AddressSize::Bits56) != Ok(descriptor) => {
-                    return Err(TableError::Level1 { descriptor });
-                }
-                Level1Stream::Absent => return Ok(None),
-                Level1Stream::Table { base, log2 } if log2 == split => (base, index),
-                Level1Stream::Table { .. } => return Err(TableError::Level1 { descriptor }),
-            }
-        }
-        (_, (index, _)) => (top, index),
-    };
-    Ok(Some(PhysAddr::new(base.get().wrapping_add(index.wrapping_mul(STE_BYTES)))))
 }
 
 fn word_count(bytes: u64) -> usize {
@@ -339,12 +326,18 @@ fn fill_with_abort<M: Memory>(memory: &M, caps: &Caps, base: PhysAddr, bytes: u6
     Ok(())
 }
 
-/// A level-2 table full of aborting STEs, visible to the SMMU, and the descriptor that will own it.
-fn new_level2<M: Memory>(memory: &M, caps: &Caps, split: u8) -> Result<u64, TableError> {
+/// A level-2 table full of aborting STEs, but for those of `before`, visible to the SMMU; the descriptor that will own it.
+fn new_level2<M: Memory>(
+    memory: &M,
+    caps: &Caps,
+    split: u8,
+    before: Option<(PhysAddr, u8)>,
+) -> Result<u64, TableError> {
     let bytes = STE_BYTES.wrapping_shl(u32::from(split));
     let pages = memory.allocate(bytes, bytes)?;
     let base = pages.base();
     let descriptor = fill_with_abort(memory, caps, base, bytes)
+        .and_then(|()| before.map_or(Ok(()), |before| copy(memory, before, base)))
         .and_then(|()| Level1Stream::Table { base, log2: split }.encode(split, caps.oas));
     match descriptor {
         // From here on the descriptor is the record of who owns the pages.
@@ -353,6 +346,16 @@ fn new_level2<M: Memory>(memory: &M, caps: &Caps, split: u8) -> Result<u64, Tabl
     }
     memory.publish();
     descriptor
+}
+
+/// Copies the STEs of a level-2 table to the beginning of another one.
+fn copy<M: Memory>(memory: &M, (from, log2): (PhysAddr, u8), to: PhysAddr) -> Result<(), TableError> {
+    let count = word_count(STE_BYTES.wrapping_shl(u32::from(log2)));
+    for (from, to) in memory.words(from, count)?.iter().zip(memory.words(to, count)?) {
+        to.store(from.load());
+    }
+    memory.clean(to, count);
+    Ok(())
 }
 
 /// Forgets the handle of pages that are recorded elsewhere.

@@ -39,10 +39,17 @@ pub struct Updated {
 #[derive(Debug, Default)]
 pub(super) struct Caches {
     suspect: bool,
+    /// Translations of an owner that is no more may be cached too.
+    inherited: bool,
     owner: Option<InstanceId>,
 }
 
 impl Caches {
+    /// Those of an SMMU that has translated for somebody else.
+    pub(super) const fn inherited(owner: InstanceId) -> Self {
+        Self { suspect: true, inherited: true, owner: Some(owner) }
+    }
+
     /// Runs `change`, which stores and invalidates; before it, makes up for an earlier one that failed. The SMMU of the
     /// first change is the one whose caches these are. `change` is given the receipt of what was made up for.
     pub(super) fn guard<P: Mmio + Memory + Clock, T>(
@@ -57,6 +64,10 @@ impl Caches {
             return Err(TableError::Instance { table, queue: queue.instance() });
         }
         let mut made_up = None;
+        if self.inherited {
+            let _ = queue.drop_everything(p, timeout)?;
+            self.inherited = false;
+        }
         if self.suspect {
             queue.push(p, &Command::CfgiAll, timeout)?;
             made_up = Some(queue.sync(p, timeout)?);
