@@ -57,6 +57,7 @@
 
 mod access;
 mod action;
+mod atc;
 mod judge;
 mod place;
 mod queue;
@@ -65,6 +66,7 @@ mod view;
 
 pub use access::{Access, Emulated, Verdict};
 pub use action::{Action, Actions};
+pub use atc::AtcInvalidations;
 pub use queue::{CommandsWaiting, RecordSlot};
 pub use refusal::Refusal;
 pub use view::{HostInterrupt, HostView, InterruptSource, ViewError};
