@@ -109,7 +109,7 @@ fn view(commands: u64) -> HostView {
         ..real
     };
     let mut view = HostView::new(&ids).unwrap();
-    for (offset, bytes, value) in [(0x90, 8, 0x1004), (0x20, 4, 8), (0x98, 4, commands)] {
+    for (offset, bytes, value) in [(0x90, 8, 0x1004), (0x20, 4, 9), (0x98, 4, commands)] {
         let access = Access { at: RegisterOffset::page0(offset), bytes, write: Some(value) };
         let Verdict::Emulate(made) = view.judge(&access) else { panic!("{access:?}") };
         view = made.view;
@@ -236,6 +236,28 @@ fn an_endpoint_that_does_not_answer_is_nobody_elses_error() {
             assert_eq!(done, Ok(Served { commands: 1, end: Standstill::Idle }));
             assert_eq!(told, [COMPLETED]);
         }
+        bench.shut_down();
+    });
+}
+
+/// As on an SMMU whose SMMUEN is 0 (4.5.1).
+#[test]
+fn a_host_whose_smmu_is_disabled_has_no_atcs() {
+    on_model(Profile::maximum(), |machine| {
+        let mut bench = Bench::on(no_answer(machine), machine, Setup::default());
+        let limits = Limits { commands: 100, timeout: TIMEOUT };
+        let mut view = view(2);
+        let Verdict::Emulate(made) = view.judge(&Access::write32(RegisterOffset::page0(0x20), 8)) else {
+            panic!()
+        };
+        view = made.view;
+        machine.trace();
+        let (done, told) = serve(&mut bench, &mut view, &[ATC, SYNC], limits, NEVER);
+        assert_eq!(done, Ok(Served { commands: 2, end: Standstill::Idle }));
+        assert_eq!(told, [COMPLETED]);
+        let atc =
+            |entry: &Trace| matches!(entry, Trace::Command { words: [low, _], .. } if low & 0xff == 0x40);
+        assert!(!machine.trace().iter().any(atc));
         bench.shut_down();
     });
 }

@@ -16,7 +16,8 @@ use smmu_regs::trap::HostView;
 pub trait HostMemory {
     /// The word at `address`, an address in the host's world and 8-byte aligned, read once and whole (as
     /// [`Dword::load`](smmu_regs::platform::Dword::load) does); `None` if it is not memory of the host's. The host may
-    /// change it at any moment.
+    /// change it at any moment. To a host that is shown an SMMU that does not snoop (`IDR0.COHACC` 0) this is memory that is not
+    /// cached: it is to be read past the caches.
     fn load(&self, address: PhysAddr) -> Option<u64>;
 }
 
@@ -29,7 +30,8 @@ impl<F: Fn(PhysAddr) -> Option<u64>> HostMemory for F {
 /// How much one call of [`HostSmmu::serve`] may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Most commands. A `CMD_STALL_TERM` counts as one, and is bounded by the stalls that were forwarded.
+    /// Most commands. A `CMD_STALL_TERM` counts as one, and is bounded by the stalls that were forwarded; so does a
+    /// [`HostAction::Reshadow`], which is bounded by the number of the host's streams: with many of them this is to be small.
     pub commands: u32,
     /// The longest of each wait.
     pub timeout: Duration,
@@ -135,6 +137,9 @@ impl<S: HostStreams, F: ForwardedFaults> HostSmmu<'_, S, F> {
     ) -> Result<Outcome, ServeError<E>> {
         let Ok(verdict) = self.judge(command) else { return Ok(Outcome::Failed(CommandFailure::Illegal)) };
         match verdict {
+            // While the host's SMMU is disabled these are ignored (4.5.1, 4.5.2).
+            HostVerdict::Forward(command)
+                if !view.cr0().smmuen() && matches!(command.opcode(), Opcode::AtcInv | Opcode::PriResp) => {}
             HostVerdict::Forward(command) => {
                 physical.push(view, &command)?;
                 if let Some(answer) = Answer::of(&command) {
