@@ -3,17 +3,20 @@
 
 mod support;
 
+use io_pgtable_lpae::Regime;
 use smmu_cmds::guest::{Answer, ForwardedFaults, GuestBatchError, GuestCommandError};
 use smmu_cmds::queue::CommandFailure;
-use smmu_cmds::{QueueError, RawCommand, VirtualSmmu};
-use smmu_machine::ModelMachine;
+use smmu_cmds::{QueueError, RawCommand, RawEvent, VirtualSmmu};
+use smmu_machine::{Machine, ModelMachine};
 use smmu_model::{Hang, Profile, Trace};
 use smmu_regs::platform::Platform;
 use smmu_regs::{StreamId, SubstreamId, VirtualStreamId, Vmid};
+use smmu_ste::cd::CdFaultMode;
+use smmu_ste::{CdConfig, SteConfig};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use support::{Bench, Setup, TIMEOUT, on_both, on_model};
+use support::{Bench, PAGE, Setup, Space1, TIMEOUT, on_both, on_model};
 
 const VMID: Vmid = Vmid::new(0x5a);
 /// For what never comes.
@@ -174,27 +177,93 @@ impl ForwardedFaults for Stalls {
     }
 }
 
+/// A device of the guest's whose stage 1 maps nothing and stalls.
+struct Stalling {
+    space: Space1,
+    stalls: Stalls,
+}
+
+impl Stalling {
+    fn new(bench: &mut Bench<'_, &dyn Machine>) -> Self {
+        let space = Space1::new(&bench.p, &bench.caps, 1);
+        let SteConfig::Stage1(mut ste) = space.ste() else { panic!("not stage 1") };
+        let Regime::Stage1(regime) = space.table.regime() else { panic!("not stage 1") };
+        let cd = CdConfig { regime, asid: space.asid, faults: CdFaultMode::Stall, private_asid: true };
+        let mut space = space;
+        space.cds.set_before_use(&bench.p, SubstreamId::ZERO, &cd.encode(&bench.caps).unwrap()).unwrap();
+        ste.may_stall = true;
+        bench.attach(StreamId::new(0x10), &SteConfig::Stage1(ste));
+        Self { space, stalls: Stalls::default() }
+    }
+
+    /// So many transactions stall, and the guest is told. Gives the tags that wait.
+    fn stall(&self, bench: &mut Bench<'_, &dyn Machine>, machine: &ModelMachine, count: u64) -> Vec<u64> {
+        for number in 0..count {
+            let fault = machine.dma32(1, 0x12_3000 + number * PAGE, Some(1)).unwrap().unwrap_err();
+            assert!(fault.waits, "{number}: {fault:?} {}", machine.name());
+        }
+        self.forward(bench);
+        let tags: Vec<u64> = self.stalls.0.borrow().iter().map(|stag| u64::from(*stag)).collect();
+        assert_eq!(tags.len() as u64, count);
+        tags
+    }
+
+    fn forward(&self, bench: &mut Bench<'_, &dyn Machine>) {
+        let forward = |record: RawEvent| {
+            let guests = record.relocate_stall(VirtualStreamId::new(0)).unwrap();
+            assert!(self.stalls.0.borrow_mut().insert(guests.stag()));
+        };
+        let _ = bench.events.drain(&bench.p, forward).unwrap();
+    }
+
+    /// The guest ends everything, and nothing waits any more.
+    fn finish(self, mut bench: Bench<'_, &dyn Machine>, machine: &ModelMachine) {
+        let caps = bench.caps;
+        let smmu = VirtualSmmu::new(&caps, VMID, stream).unwrap().with_faults(&self.stalls);
+        for _ in 0..1000 {
+            self.forward(&mut bench);
+            assert_eq!(smmu.issue(&bench.p, &mut bench.queue, [STALL_TERM], TIMEOUT), Ok(1));
+            if machine.stalled().is_empty() && machine.unanswered().is_empty() {
+                break;
+            }
+        }
+        assert_eq!((machine.stalled(), machine.unanswered()), (vec![], vec![]));
+        let _ = machine.resumed();
+        bench.attach(StreamId::new(0x10), &SteConfig::Abort);
+        self.space.destroy(&bench.p, &mut bench.queue);
+        bench.shut_down();
+    }
+}
+
+/// A guest's CMD_STALL_TERM, and its CMD_RESUME that terminates without an abort.
+const STALL_TERM: RawCommand = RawCommand::from_words([0x45, 0]);
+
+fn resume(stag: u64) -> RawCommand {
+    RawCommand::from_words([0x44, stag])
+}
+
 /// Answers reach the SMMU once, and only for what waits; a batch counts the guest's commands, whatever they become.
 #[test]
 fn a_guest_answers_its_stalls() {
     on_model(Profile::maximum(), |machine| {
-        let mut bench = Bench::new(machine, Setup::default());
+        let setup = Setup { event_queue_log2: 7, ..Setup::default() };
+        let mut bench = Bench::new(machine, setup);
+        let stalling = Stalling::new(&mut bench);
+        let tags = stalling.stall(&mut bench, machine, 40);
         machine.trace();
-        let stalls = Stalls(RefCell::new((0..100).collect()));
         let caps = bench.caps;
-        let smmu = VirtualSmmu::new(&caps, VMID, stream).unwrap().with_faults(&stalls);
-        let resume = |stag| RawCommand::from_words([1 << 12 | 0x44, stag]);
-        let terminate = RawCommand::from_words([0x45, 0]);
+        let smmu = VirtualSmmu::new(&caps, VMID, stream).unwrap().with_faults(&stalling.stalls);
         // Twice the same; one that does not wait; all the others at once, and again when there are none.
-        let commands =
-            [resume(7), resume(7), resume(500), command(1), terminate, terminate, resume(8), CFGI_ALL];
+        let unknown = (0..).find(|tag| !tags.contains(tag)).unwrap();
+        let [one, other] = [tags[7], tags[8]].map(resume);
+        let commands = [one, one, resume(unknown), command(1), STALL_TERM, STALL_TERM, other, CFGI_ALL];
         let error = smmu.issue(&bench.p, &mut bench.queue, commands, TIMEOUT).unwrap_err();
         let GuestBatchError::Refused(refusal) = error else { panic!("{error}") };
         assert_eq!(refusal.index, 7);
-        assert!(stalls.0.borrow().is_empty());
-        let tags = machine.trace().into_iter().filter_map(|entry| match entry {
+        assert!(stalling.stalls.0.borrow().is_empty());
+        let answered = machine.trace().into_iter().filter_map(|entry| match entry {
             Trace::Command { words: [low, high], error: None, .. } if low & 0xff == 0x44 => {
-                assert_eq!(low, 0x10_0000_0044 | if high == 7 { 1 << 12 } else { 1 << 13 });
+                assert_eq!(low, 0x10_0000_0044 | if high == tags[7] { 0 } else { 1 << 13 });
                 Some(high)
             }
             Trace::Command { words: [low, _], error: None, .. } => {
@@ -203,16 +272,29 @@ fn a_guest_answers_its_stalls() {
             }
             _ => None,
         });
-        let expected = [7].into_iter().chain((0..100).filter(|stag| *stag != 7));
-        assert_eq!(tags.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
-        // What hangs is issued in part, and says so: a CMD_STALL_TERM counts when all of it is.
-        stalls.0.borrow_mut().extend(0..100);
+        let expected = [tags[7]].into_iter().chain(tags.iter().copied().filter(|tag| *tag != tags[7]));
+        assert_eq!(answered.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+        stalling.finish(bench, machine);
+    });
+}
+
+/// What hangs is issued in part, and says so: a CMD_STALL_TERM counts when all of it is, and ends the rest when it comes again.
+#[test]
+fn a_stall_term_that_hangs_is_not_done() {
+    on_model(Profile::maximum(), |machine| {
+        let setup = Setup { command_queue_log2: 2, event_queue_log2: 7, ..Setup::default() };
+        let mut bench = Bench::new(machine, setup);
+        let stalling = Stalling::new(&mut bench);
+        let tags = stalling.stall(&mut bench, machine, 10);
         machine.set_hang(Hang::CommandQueue);
-        let commands = [command(1), terminate, command(2)];
+        let caps = bench.caps;
+        let smmu = VirtualSmmu::new(&caps, VMID, stream).unwrap().with_faults(&stalling.stalls);
+        let commands = [command(1), STALL_TERM, command(2)];
         let error = smmu.issue(&bench.p, &mut bench.queue, commands, SHORT).unwrap_err();
         assert!(matches!(error, GuestBatchError::Queue { completed: 0, issued: 1, .. }), "{error:?}");
+        let waiting = stalling.stalls.0.borrow().len();
+        assert!((1..tags.len()).contains(&waiting), "{waiting}");
         machine.set_hang(Hang::None);
-        let _ = bench.run(&[]);
-        bench.shut_down();
+        stalling.finish(bench, machine);
     });
 }

@@ -23,7 +23,7 @@ const GERRORN: RegisterOffset = RegisterOffset::page0(0x64);
 const PROD: RegisterOffset = RegisterOffset::page0(0x98);
 const CONS: RegisterOffset = RegisterOffset::page0(0x9c);
 
-/// The model, which has no ATCs, with one that does not answer: while `stopped`, the queue stands with CERROR_ATC_INV_SYNC
+/// The model, whose ATCs always answer, with one that does not: while `stopped`, the queue stands with CERROR_ATC_INV_SYNC
 /// until GERRORN acknowledges (7.1).
 struct NoAnswer<'m> {
     machine: &'m ModelMachine,
