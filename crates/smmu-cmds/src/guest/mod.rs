@@ -38,6 +38,8 @@ mod error;
 mod faults;
 mod issue;
 
+#[cfg(feature = "hypervisor")]
+pub(crate) use allowed::{address, low_part, range};
 pub use batch::{GuestBatch, GuestStep, Refusal};
 pub use command::{VirtualSmmu, VirtualStreams};
 pub use error::{GuestBatchError, GuestCommandError};
