@@ -62,7 +62,7 @@ fn forwarded(command: RawCommand, vmid: Vmid, owns: impl Fn(StreamId) -> bool) {
         }
         Err(DecodeError::MustBeZero {
             command: Opcode::AtcInv | Opcode::PriResp,
-            field: "SSID without SSV",
+            field: "SSID without SSV" | "GLOBAL without SSV",
             ..
         }) => {
             assert!(owns(StreamId::new((command.words()[0] >> 32) as u32)));

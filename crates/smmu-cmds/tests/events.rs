@@ -127,7 +127,8 @@ fn a_guest_gets_what_its_own_stage_1_has_caused() {
         for (stage2, stalled) in [(false, false), (false, true), (true, false), (true, true)] {
             let raw = record(id, stage2, stalled);
             let expected = if configuration || fault && !stage2 && !stalled {
-                Relocated::Guest(raw.with_stream(StreamId::new(0)))
+                let [who, fault, input, _] = raw.with_stream(StreamId::new(0)).words();
+                Relocated::Guest(RawEvent::from_words([who, fault, input, 0]))
             } else if fault && stalled {
                 Relocated::Host(HostsEvent::Stalled { stag: 0x1234 })
             } else if fault {
@@ -147,6 +148,23 @@ fn a_guest_gets_what_its_own_stage_1_has_caused() {
             }
         }
     }
+}
+
+/// What is UNKNOWN in a record (7.3) may be of somebody else's: no guest gets it.
+#[test]
+fn a_guest_gets_nothing_unknown() {
+    let all = |id: u64, ssv: u64| {
+        let raw = RawEvent::from_words([!0 << 12 | ssv << 11 | id, 0, 7, !0]);
+        let Relocated::Guest(guests) = raw.relocate(Some(VirtualStreamId::new(8))) else { panic!("{raw}") };
+        guests.words()
+    };
+    let outside = 0xff00_0000_0000_0fff;
+    assert_eq!(all(0x10, 1), [0x8_ffff_f810, 0, 7, outside]);
+    assert_eq!(all(0x13, 0), [0x8_0000_0013, 0, 7, outside]);
+    assert_eq!(all(0x0a, 0), [0x8_0000_000a, 0, 7, outside]);
+    assert_eq!(all(0x08, 0), [0x8_ffff_f008, 0, 7, outside]);
+    let stalled = RawEvent::from_words([0x10, 1 << 31, 7, 0x6000]).relocate_stall(VirtualStreamId::new(8));
+    assert_eq!(stalled.map(|record| record.words()), Some([0x8_0000_0010, 1 << 31, 7, 0]));
 }
 
 #[test]

@@ -297,6 +297,9 @@ fn without_oddities(words: [u64; 2], error: DecodeError) -> Option<[u64; 2]> {
             field: "SSID without SSV",
             ..
         } => Some([low & !0xffff_f000, high]),
+        DecodeError::MustBeZero { command: Opcode::AtcInv, field: "GLOBAL without SSV", .. } => {
+            Some([low & !(1 << 9), high])
+        }
         _ => None,
     }
 }

@@ -283,6 +283,19 @@ fn what_is_guarded_stays_while_it_is_enabled() {
     }
 }
 
+/// CR1's fields have different guards (6.3.11).
+#[test]
+fn cr1_is_guarded_by_field() {
+    let mut view = view();
+    let cr1 = |value| Access::write32(p0(0x28), value);
+    assert_eq!(write(&mut view, cr1(0xd75)), []);
+    let _ = write(&mut view, Access::write32(p0(0x20), 8));
+    // SMMUEN is 0: TABLE_* may change, and QUEUE_* may not.
+    assert_eq!(write(&mut view, cr1(0xfb5)), []);
+    assert!(matches!(refused(&view, cr1(0xfba)), Refusal::Guarded { .. }));
+    assert_eq!(read(&view, p0(0x28)), 0xfb5);
+}
+
 #[test]
 fn ids_that_nobody_emulates_are_not_shown() {
     assert!(HostView::new(&shown()).is_ok());

@@ -3,15 +3,20 @@
 
 mod support;
 
-use smmu_cmds::guest::{GuestBatchError, GuestCommandError};
+use io_pgtable_lpae::Regime;
+use smmu_cmds::guest::{Answer, ForwardedFaults, GuestBatchError, GuestCommandError};
 use smmu_cmds::queue::CommandFailure;
-use smmu_cmds::{QueueError, RawCommand, VirtualSmmu};
-use smmu_machine::ModelMachine;
+use smmu_cmds::{QueueError, RawCommand, RawEvent, VirtualSmmu};
+use smmu_machine::{Machine, ModelMachine};
 use smmu_model::{Hang, Profile, Trace};
 use smmu_regs::platform::Platform;
-use smmu_regs::{StreamId, VirtualStreamId, Vmid};
+use smmu_regs::{StreamId, SubstreamId, VirtualStreamId, Vmid};
+use smmu_ste::cd::CdFaultMode;
+use smmu_ste::{CdConfig, SteConfig};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::time::Duration;
-use support::{Bench, Setup, TIMEOUT, on_both, on_model};
+use support::{Bench, PAGE, Setup, Space1, TIMEOUT, on_both, on_model};
 
 const VMID: Vmid = Vmid::new(0x5a);
 /// For what never comes.
@@ -145,5 +150,151 @@ fn every_command_that_a_guest_may_send_is_taken() {
         let commands = [0x30, 0x10, 0x11, 0x12, 0x13, 5, 6].map(|opcode| RawCommand::from_words([opcode, 0]));
         assert_eq!(issue(&mut bench, commands, TIMEOUT), Ok(7));
         bench.shut_down();
+    });
+}
+
+/// Stalls of the guest's device, as whoever forwards them keeps them.
+#[derive(Default)]
+struct Stalls(RefCell<BTreeSet<u16>>);
+
+impl ForwardedFaults for Stalls {
+    fn is_stalled(&self, _: StreamId, stag: u16) -> bool {
+        self.0.borrow().contains(&stag)
+    }
+
+    fn next_stall(&self, _: StreamId, after: Option<u16>) -> Option<u16> {
+        let stalls = self.0.borrow();
+        stalls.iter().copied().find(|stag| after.is_none_or(|after| *stag > after))
+    }
+
+    fn is_requested(&self, _: StreamId, _: Option<SubstreamId>, _: u16) -> bool {
+        false
+    }
+
+    fn answered(&self, answer: Answer) {
+        let Answer::Stall { stag, .. } = answer else { panic!("{answer:?}") };
+        assert!(self.0.borrow_mut().remove(&stag), "{stag} was not waited for");
+    }
+}
+
+/// A device of the guest's whose stage 1 maps nothing and stalls.
+struct Stalling {
+    space: Space1,
+    stalls: Stalls,
+}
+
+impl Stalling {
+    fn new(bench: &mut Bench<'_, &dyn Machine>) -> Self {
+        let space = Space1::new(&bench.p, &bench.caps, 1);
+        let SteConfig::Stage1(mut ste) = space.ste() else { panic!("not stage 1") };
+        let Regime::Stage1(regime) = space.table.regime() else { panic!("not stage 1") };
+        let cd = CdConfig { regime, asid: space.asid, faults: CdFaultMode::Stall, private_asid: true };
+        let mut space = space;
+        space.cds.set_before_use(&bench.p, SubstreamId::ZERO, &cd.encode(&bench.caps).unwrap()).unwrap();
+        ste.may_stall = true;
+        bench.attach(StreamId::new(0x10), &SteConfig::Stage1(ste));
+        Self { space, stalls: Stalls::default() }
+    }
+
+    /// So many transactions stall, and the guest is told. Gives the tags that wait.
+    fn stall(&self, bench: &mut Bench<'_, &dyn Machine>, machine: &ModelMachine, count: u64) -> Vec<u64> {
+        for number in 0..count {
+            let fault = machine.dma32(1, 0x12_3000 + number * PAGE, Some(1)).unwrap().unwrap_err();
+            assert!(fault.waits, "{number}: {fault:?} {}", machine.name());
+        }
+        self.forward(bench);
+        let tags: Vec<u64> = self.stalls.0.borrow().iter().map(|stag| u64::from(*stag)).collect();
+        assert_eq!(tags.len() as u64, count);
+        tags
+    }
+
+    fn forward(&self, bench: &mut Bench<'_, &dyn Machine>) {
+        let forward = |record: RawEvent| {
+            let guests = record.relocate_stall(VirtualStreamId::new(0)).unwrap();
+            assert!(self.stalls.0.borrow_mut().insert(guests.stag()));
+        };
+        let _ = bench.events.drain(&bench.p, forward).unwrap();
+    }
+
+    /// The guest ends everything, and nothing waits any more.
+    fn finish(self, mut bench: Bench<'_, &dyn Machine>, machine: &ModelMachine) {
+        let caps = bench.caps;
+        let smmu = VirtualSmmu::new(&caps, VMID, stream).unwrap().with_faults(&self.stalls);
+        for _ in 0..1000 {
+            self.forward(&mut bench);
+            assert_eq!(smmu.issue(&bench.p, &mut bench.queue, [STALL_TERM], TIMEOUT), Ok(1));
+            if machine.stalled().is_empty() && machine.unanswered().is_empty() {
+                break;
+            }
+        }
+        assert_eq!((machine.stalled(), machine.unanswered()), (vec![], vec![]));
+        let _ = machine.resumed();
+        bench.attach(StreamId::new(0x10), &SteConfig::Abort);
+        self.space.destroy(&bench.p, &mut bench.queue);
+        bench.shut_down();
+    }
+}
+
+/// A guest's CMD_STALL_TERM, and its CMD_RESUME that terminates without an abort.
+const STALL_TERM: RawCommand = RawCommand::from_words([0x45, 0]);
+
+fn resume(stag: u64) -> RawCommand {
+    RawCommand::from_words([0x44, stag])
+}
+
+/// Answers reach the SMMU once, and only for what waits; a batch counts the guest's commands, whatever they become.
+#[test]
+fn a_guest_answers_its_stalls() {
+    on_model(Profile::maximum(), |machine| {
+        let setup = Setup { event_queue_log2: 7, ..Setup::default() };
+        let mut bench = Bench::new(machine, setup);
+        let stalling = Stalling::new(&mut bench);
+        let tags = stalling.stall(&mut bench, machine, 40);
+        machine.trace();
+        let caps = bench.caps;
+        let smmu = VirtualSmmu::new(&caps, VMID, stream).unwrap().with_faults(&stalling.stalls);
+        // Twice the same; one that does not wait; all the others at once, and again when there are none.
+        let unknown = (0..).find(|tag| !tags.contains(tag)).unwrap();
+        let [one, other] = [tags[7], tags[8]].map(resume);
+        let commands = [one, one, resume(unknown), command(1), STALL_TERM, STALL_TERM, other, CFGI_ALL];
+        let error = smmu.issue(&bench.p, &mut bench.queue, commands, TIMEOUT).unwrap_err();
+        let GuestBatchError::Refused(refusal) = error else { panic!("{error}") };
+        assert_eq!(refusal.index, 7);
+        assert!(stalling.stalls.0.borrow().is_empty());
+        let answered = machine.trace().into_iter().filter_map(|entry| match entry {
+            Trace::Command { words: [low, high], error: None, .. } if low & 0xff == 0x44 => {
+                assert_eq!(low, 0x10_0000_0044 | if high == tags[7] { 0 } else { 1 << 13 });
+                Some(high)
+            }
+            Trace::Command { words: [low, _], error: None, .. } => {
+                assert!(matches!(low & 0xff, 0x11 | 0x46), "{low:#x}");
+                None
+            }
+            _ => None,
+        });
+        let expected = [tags[7]].into_iter().chain(tags.iter().copied().filter(|tag| *tag != tags[7]));
+        assert_eq!(answered.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+        stalling.finish(bench, machine);
+    });
+}
+
+/// What hangs is issued in part, and says so: a CMD_STALL_TERM counts when all of it is, and ends the rest when it comes again.
+#[test]
+fn a_stall_term_that_hangs_is_not_done() {
+    on_model(Profile::maximum(), |machine| {
+        let setup = Setup { command_queue_log2: 2, event_queue_log2: 7, ..Setup::default() };
+        let mut bench = Bench::new(machine, setup);
+        let stalling = Stalling::new(&mut bench);
+        let tags = stalling.stall(&mut bench, machine, 10);
+        machine.set_hang(Hang::CommandQueue);
+        let caps = bench.caps;
+        let smmu = VirtualSmmu::new(&caps, VMID, stream).unwrap().with_faults(&stalling.stalls);
+        let commands = [command(1), STALL_TERM, command(2)];
+        let error = smmu.issue(&bench.p, &mut bench.queue, commands, SHORT).unwrap_err();
+        assert!(matches!(error, GuestBatchError::Queue { completed: 0, issued: 1, .. }), "{error:?}");
+        let waiting = stalling.stalls.0.borrow().len();
+        assert!((1..tags.len()).contains(&waiting), "{waiting}");
+        machine.set_hang(Hang::None);
+        stalling.finish(bench, machine);
     });
 }

@@ -319,6 +319,8 @@ fn an_smmu_that_cannot_be_adopted_says_why_and_nothing_is_written() {
         cr0(on.with(Cr0::SMMUEN, false));
         p.put(good);
         if caps.stream_id_bits < 32 {
+            // at an address that suits a table of any size
+            p.put(StrtabBase::new());
             p.put(StrtabBaseCfg::from_bits(u32::from(caps.stream_id_bits) + 1));
             cr0(on);
             assert!(
@@ -326,6 +328,7 @@ fn an_smmu_that_cannot_be_adopted_says_why_and_nothing_is_written() {
             );
             cr0(on.with(Cr0::SMMUEN, false));
         }
+        p.put(registers.0);
         p.put(registers.1);
         if caps.has(Feature::Ats) {
             cr0(Cr0::new().with(Cr0::SMMUEN, true));

@@ -1,7 +1,9 @@
 //! Events for guests: which records a guest may see, and under which StreamID.
 
+use super::word::{Ipa, Who};
 use super::{EventId, RawEvent};
 use core::fmt;
+use smmu_regs::layout::Layout;
 use smmu_regs::{StreamId, VirtualStreamId};
 
 /// Where an event of a stream with a guest's stage 1 goes.
@@ -49,7 +51,8 @@ impl RawEvent {
     ///
     /// A guest gets what its own stage 1 or its own configuration has caused: F_TRANSLATION, F_ADDR_SIZE, F_ACCESS and
     /// F_PERMISSION of stage 1 that do not stall, C_BAD_STE, F_STREAM_DISABLED, C_BAD_SUBSTREAMID and C_BAD_CD (IHI 0070
-    /// 7.3). Nothing but the StreamID changes.
+    /// 7.3). Nothing changes but the StreamID and what is UNKNOWN, which the SMMU may have left there from somebody else's record:
+    /// the IPA of a stage-1 fault, and a SubstreamID without SSV, become 0.
     pub fn relocate(&self, device: Option<VirtualStreamId>) -> Relocated {
         match self.id() {
             EventId::BadSte | EventId::StreamDisabled | EventId::BadSubstreamId | EventId::BadCd => {}
@@ -65,7 +68,7 @@ impl RawEvent {
             id => return Relocated::Host(HostsEvent::Type(id)),
         }
         match device {
-            Some(device) => Relocated::Guest(self.with_stream(StreamId::new(device.get()))),
+            Some(device) => Relocated::Guest(self.for_guest(device)),
             None => Relocated::Host(HostsEvent::NoVirtualDevice),
         }
     }
@@ -79,6 +82,18 @@ impl RawEvent {
             self.id(),
             EventId::Translation | EventId::AddressSize | EventId::AccessFlag | EventId::Permission
         );
-        (stalls && self.stalled() && !self.stage2()).then(|| self.with_stream(StreamId::new(device.get())))
+        (stalls && self.stalled() && !self.stage2()).then(|| self.for_guest(device))
+    }
+
+    /// A record of a configuration or stage 1.
+    fn for_guest(&self, device: VirtualStreamId) -> Self {
+        let [who, fault, input, address] = self.with_stream(StreamId::new(device.get())).words();
+        let (mut who, mut address) = (Who::from_word(who), Ipa::from_word(address));
+        // C_BAD_SUBSTREAMID always has one, and no SSV.
+        if !who.ssv() && self.id() != EventId::BadSubstreamId {
+            who = Who::from_bits(who.into_bits() & !Who::SSID.mask());
+        }
+        address = Ipa::from_bits(address.into_bits() & !Ipa::IPA.mask());
+        Self::from_words([who.into_bits(), fault, input, address.into_bits()])
     }
 }

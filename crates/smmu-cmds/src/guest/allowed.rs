@@ -13,15 +13,14 @@ use smmu_regs::{Caps, Feature};
 /// The bits of both words that a guest may set in a command.
 pub(super) fn allowed(command: Opcode, caps: &Caps) -> Result<[u64; 2], GuestCommandError> {
     let asid = low_part(Tags::ASID.info(), caps.asid_bits);
+    let va = address(caps, VirtualAddress::ADDR.mask());
     let substreams = |mask| if caps.substream_id_bits == 0 { 0 } else { mask };
     Ok(match command {
         Opcode::TlbiNsnhAll => [Bare::OPCODE.mask(), 0],
         Opcode::TlbiNhAll => [VmidOnly::OPCODE.mask() | VmidOnly::VMID.mask(), 0],
         Opcode::TlbiNhAsid => [Tags::OPCODE.mask() | Tags::VMID.mask() | asid, 0],
-        Opcode::TlbiNhVa => {
-            [RangeTags::OPCODE.mask() | RangeTags::VMID.mask() | asid | range(caps), address(caps)]
-        }
-        Opcode::TlbiNhVaa => [RangeVmid::OPCODE.mask() | RangeVmid::VMID.mask() | range(caps), address(caps)],
+        Opcode::TlbiNhVa => [RangeTags::OPCODE.mask() | RangeTags::VMID.mask() | asid | range(caps), va],
+        Opcode::TlbiNhVaa => [RangeVmid::OPCODE.mask() | RangeVmid::VMID.mask() | range(caps), va],
         Opcode::CfgiCd => {
             let ssid = substreams(Cd::SSID.mask());
             [Cd::OPCODE.mask() | Cd::SID.mask() | ssid, Leaf::LEAF.mask()]
@@ -56,7 +55,7 @@ pub(super) fn allowed(command: Opcode, caps: &Caps) -> Result<[u64; 2], GuestCom
 }
 
 /// NUM and SCALE: only with range invalidation, and bit 25 only with DS (4.4.1.1).
-fn range(caps: &Caps) -> u64 {
+pub(crate) fn range(caps: &Caps) -> u64 {
     if !caps.has(Feature::RangeInvalidation) {
         return 0;
     }
@@ -66,16 +65,17 @@ fn range(caps: &Caps) -> u64 {
 
 /// Leaf and the address; TTL and TG only with range invalidation (4.4.1.1). TTL128 never: these crates have no 128-bit
 /// descriptors.
-fn address(caps: &Caps) -> u64 {
+pub(crate) fn address(caps: &Caps, address: u64) -> u64 {
     let hint = if caps.has(Feature::RangeInvalidation) {
         VirtualAddress::TTL.mask() | VirtualAddress::TG.mask()
     } else {
         0
     };
-    VirtualAddress::LEAF.mask() | VirtualAddress::ADDR.mask() | hint
+    VirtualAddress::LEAF.mask() | address | hint
 }
 
 /// The lowest `bits` bits of a field, in place.
-fn low_part(field: FieldInfo, bits: u8) -> u64 {
-    FieldInfo { width: field.width.min(u32::from(bits)), ..field }.mask()
+pub(crate) fn low_part(field: FieldInfo, bits: u8) -> u64 {
+    let width = field.width.min(u32::from(bits));
+    if width == 0 { 0 } else { FieldInfo { width, ..field }.mask() }
 }

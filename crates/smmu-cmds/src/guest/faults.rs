@@ -12,6 +12,10 @@ use smmu_regs::layout::Layout;
 use smmu_regs::{InstanceId, StreamId, SubstreamId};
 
 /// The faults that were forwarded to a guest and are not answered yet, under their physical StreamIDs and tags.
+///
+/// A stall whose record waits for room in the guest's queue counts as forwarded: `CMD_STALL_TERM` ends it, too (4.7.2.1), and the
+/// record is dropped when [`ForwardedFaults::answered`] tells of it. Else the guest, which has taken the device away, would be
+/// told of it later, and nobody would answer.
 pub trait ForwardedFaults {
     /// Whether a stalled transaction of `stream` with this tag was forwarded and is not answered.
     fn is_stalled(&self, stream: StreamId, stag: u16) -> bool;

@@ -39,6 +39,8 @@ mod faults;
 mod handed_on;
 mod issue;
 
+#[cfg(feature = "hypervisor")]
+pub(crate) use allowed::{address, low_part, range};
 pub use batch::{GuestBatch, GuestStep, Refusal};
 pub use command::{VirtualSmmu, VirtualStreams};
 pub use error::{GuestBatchError, GuestCommandError};

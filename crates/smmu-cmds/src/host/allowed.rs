@@ -3,11 +3,11 @@
 use super::HostCommandError;
 use crate::command::Opcode;
 use crate::command::word::{
-    Atc, AtcSpanWord, Bare, Cd, Ipa, Leaf, MsiAddress, Prefetch, Pri, PriAnswer, Range, RangeTags, RangeVmid,
-    Resume, Stag, Stream, StreamSubstream, Sync as SyncWord, Tags, VirtualAddress, VmidOnly,
+    Atc, AtcSpanWord, Bare, Cd, Ipa, Leaf, MsiAddress, Prefetch, Pri, PriAnswer, Range, Resume, Stag, Stream,
+    StreamSubstream, Sync as SyncWord, Tags, VirtualAddress, VmidOnly,
 };
+use crate::guest::{address, low_part, range};
 use smmu_regs::caps::StallModel;
-use smmu_regs::layout::FieldInfo;
 use smmu_regs::{Caps, Feature};
 
 /// The bits of both words that the host may set in a command.
@@ -72,29 +72,4 @@ fn needed(command: Opcode, shown: &Caps) -> Result<(), HostCommandError> {
         _ => return Ok(()),
     };
     if shown.has(needs) { Ok(()) } else { Err(HostCommandError::Unsupported { command, needs }) }
-}
-
-/// NUM and SCALE: only with range invalidation, and bit 25 only with DS (4.4.1.1).
-fn range(shown: &Caps) -> u64 {
-    if !shown.has(Feature::RangeInvalidation) {
-        return 0;
-    }
-    let scale = low_part(RangeVmid::SCALE.info(), if shown.has(Feature::Ds) { 6 } else { 5 });
-    RangeTags::NUM.mask() | scale
-}
-
-/// Leaf and the address; TTL and TG only with range invalidation (4.4.1.1). TTL128 never: nobody here has 128-bit descriptors.
-fn address(shown: &Caps, address: u64) -> u64 {
-    let hint = if shown.has(Feature::RangeInvalidation) {
-        VirtualAddress::TTL.mask() | VirtualAddress::TG.mask()
-    } else {
-        0
-    };
-    VirtualAddress::LEAF.mask() | address | hint
-}
-
-/// The lowest `bits` bits of a field, in place.
-fn low_part(field: FieldInfo, bits: u8) -> u64 {
-    let width = field.width.min(u32::from(bits));
-    if width == 0 { 0 } else { FieldInfo { width, ..field }.mask() }
 }

@@ -67,8 +67,8 @@ impl fmt::Display for HostCommandError {
 
 impl core::error::Error for HostCommandError {}
 
-/// Serving the host's queue ended early, for no reason of the host's. Its CONS stands at the command that was in hand, which
-/// is read anew next time; those before it are in the physical queue.
+/// Serving the host's queue ended early, for no reason of the host's. Its CONS stands at the first command that is not carried
+/// out, which is read anew next time; those before it are in the physical queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServeError<E> {

@@ -35,7 +35,8 @@ pub struct HostSmmu<'a, S, F = NothingForwarded> {
 }
 
 impl<'a, S: HostStreams> HostSmmu<'a, S> {
-    /// The host whose translations the SMMU tags with `vmid`. `physical` is what the SMMU can do, `shown` what the host is told.
+    /// The host whose translations the SMMU tags with `vmid`, which is nobody else's: not that of the hypervisor's own stage-1
+    /// entries either, which the host could drop. `physical` is what the SMMU can do, `shown` what the host is told.
     ///
     /// # Errors
     /// The SMMU has no nesting or no VMID so wide.

@@ -22,6 +22,10 @@
 //! | any, of streams that are not the host's | nothing: there are no translations of those for the host |
 //! | all others, reserved bits and values | CERROR_ILL, as an SMMU with the shown features may answer |
 //!
+//! A host that is shown a stage 2 believes in VMIDs of its own, but all that it has becomes one VMID: where two of its
+//! VMIDs use one ASID, their translations would be mixed up. Whoever shows stage 2 refuses STEs with it all the same (`smmu_ste`'s
+//! `GuestSte` does), or gives each of the host's VMIDs a real one, and a `HostSmmu`, of its own.
+//!
 //! EL2, EL3 and Secure invalidations, DPTI and CFGI_VMS_PIDM are among the others: the host is shown none of them.
 //!
 //! The hypervisor calls [`HostSmmu::serve`] on `Action::CommandsPending`, with its own memory of which streams are the host's, and

@@ -7,7 +7,10 @@ use crate::registers::Gbpa;
 #[non_exhaustive]
 pub enum Action {
     /// `CR0.SMMUEN` changed. Enabled: the host's whole stream table, at [`HostView::stream_table`](super::HostView), counts
-    /// from now on, and is read anew, for each of the host's streams. Disabled: the host's streams go as its GBPA says, still under stage 2.
+    /// from now on, and is read anew, for each of the host's streams. Disabled: the host's streams go as its GBPA says, still
+    /// under stage 2, and without ATS. The real SMMU stays enabled, so the hypervisor also does what it would have done (6.3.9.6):
+    /// it terminates stalls that were handed to the host, which will not answer them; discards its page requests; and
+    /// invalidates the ATCs, since the host's `CMD_ATC_INV`s are ignored from now on.
     StreamTable {
         /// What SMMUEN is now.
         enabled: bool,

@@ -218,9 +218,10 @@ impl HostView {
         let queues = cr0.cmdqen() || cr0.eventqen() || cr0.priqen();
         let (enabled, by) = match place {
             Place::StrtabBase | Place::StrtabBaseCfg | Place::Cr2 => (cr0.smmuen(), "CR0.SMMUEN"),
-            Place::Cr1 if u64::from(self.cr1) == value => return Ok(()),
-            Place::Cr1 if cr0.smmuen() => (true, "CR0.SMMUEN"),
-            Place::Cr1 => (queues, "CR0.CMDQEN, EVENTQEN or PRIQEN"),
+            Place::Cr1 => match changed_attributes(self.cr1, value) {
+                (true, _) if cr0.smmuen() => (true, "CR0.SMMUEN"),
+                (_, queue) => (queue && queues, "CR0.CMDQEN, EVENTQEN or PRIQEN"),
+            },
             Place::CmdqBase | Place::CmdqCons => (cr0.cmdqen(), "CR0.CMDQEN"),
             Place::OutputBase(Source::Pri) | Place::OutputProd(Source::Pri) => (cr0.priqen(), "CR0.PRIQEN"),
             Place::OutputBase(_) | Place::OutputProd(_) => (cr0.eventqen(), "CR0.EVENTQEN"),
@@ -234,6 +235,13 @@ impl HostView {
         };
         if enabled { Err(Refusal::Guarded { at, by, value }) } else { Ok(()) }
     }
+}
+
+/// Whether a write of CR1 changes attributes of tables, and of queues.
+fn changed_attributes(old: u32, new: u64) -> (bool, bool) {
+    let bits = u64::from(old) ^ new;
+    let tables = Cr1::TABLE_SH.mask() | Cr1::TABLE_OC.mask() | Cr1::TABLE_IC.mask();
+    (bits & tables != 0, bits & !tables != 0)
 }
 
 /// The bits that some field of the register has.

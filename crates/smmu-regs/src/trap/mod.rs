@@ -58,6 +58,7 @@
 
 mod access;
 mod action;
+mod atc;
 mod judge;
 mod place;
 mod queue;
@@ -66,6 +67,7 @@ mod view;
 
 pub use access::{Access, Emulated, Verdict};
 pub use action::{Action, Actions};
+pub use atc::AtcInvalidations;
 pub use queue::{CommandsWaiting, RecordSlot};
 pub use refusal::Refusal;
 pub use view::{HostInterrupt, HostView, InterruptSource, ViewError};

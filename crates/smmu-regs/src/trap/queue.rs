@@ -25,9 +25,12 @@ pub struct CommandsWaiting {
 pub enum RecordSlot {
     /// Here, in the host's world.
     At(PhysAddr),
-    /// The queue is full: the record is lost unless the hypervisor keeps it (a stalled transaction's it must).
+    /// The queue is full: the record is lost. That of a stalled transaction is not: the hypervisor keeps it until there is room,
+    /// or terminates the transaction (7.2.1).
     Full,
-    /// The queue is disabled, its last record was aborted, or its ends make no sense.
+    /// The queue is disabled, its last record was aborted, or its ends make no sense: no record gets in, and that of a stalled
+    /// transaction is kept as above. A page request that gets in neither here nor above is answered as the SMMU would have
+    /// answered it (8.1; `smmu_cmds::fault::auto_response`).
     Closed,
 }
 

@@ -1,5 +1,6 @@
 //! The SMMU that the host believes in.
 
+use super::AtcInvalidations;
 use super::place::Source;
 use crate::addr::PhysAddr;
 use crate::caps::IdRegisters;
@@ -27,6 +28,7 @@ pub struct HostView {
     pub(super) events: Output,
     pub(super) requests: Output,
     pub(super) msis: [Message; 3],
+    pub(super) atc: AtcInvalidations,
 }
 
 /// The registers of the event or PRI queue.
@@ -151,6 +153,7 @@ impl HostView {
             events: Output::default(),
             requests: Output::default(),
             msis: [Message::default(); 3],
+            atc: AtcInvalidations::default(),
         })
     }
 
@@ -181,6 +184,11 @@ impl HostView {
         } else {
             None
         }
+    }
+
+    /// The host's `CMD_ATC_INV`s in the physical queue.
+    pub const fn atc(&mut self) -> &mut AtcInvalidations {
+        &mut self.atc
     }
 
     /// How to tell the host of an interrupt.
