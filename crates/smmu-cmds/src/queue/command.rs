@@ -3,7 +3,7 @@
 //! Commands are written, published and rung in that order; completion is a `CMD_SYNC` that CONS has passed, waited for
 //! with a deadline while the error registers are watched. A completed `CMD_SYNC` is the only thing that makes a [`Receipt`].
 
-use super::common::{FORCED_BATCH, MIN_LOG2, base_register, min_log2, replacement};
+use super::common::{FORCED_BATCH, MIN_LOG2, after_configuration, base_register, min_log2, replacement};
 use super::error::Remedy;
 use super::ring::Ring;
 use super::{Cmdq, CommandFailure, Position, QueueError, QueueRegisters};
@@ -125,9 +125,8 @@ impl<I: QueueRegisters> CommandQueue<I> {
     ) -> Result<CleanStart, QueueError> {
         self.push(p, &Command::CfgiAll, timeout)?;
         let _ = self.sync(p, timeout)?;
-        self.push(p, &Command::TlbiNsnhAll, timeout)?;
-        if self.caps.has(Feature::Hyp) {
-            self.push(p, &Command::TlbiEl2All, timeout)?;
+        for command in after_configuration(&self.caps) {
+            self.push(p, &command, timeout)?;
         }
         let _ = self.sync(p, timeout)?;
         Ok(CleanStart::assert_by_platform(self.instance))

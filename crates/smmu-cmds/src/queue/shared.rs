@@ -8,7 +8,7 @@
 //! A list's entries follow each other: no other CPU's command comes in between.
 
 use super::bell::Bell;
-use super::common::{base_register, min_log2};
+use super::common::{after_configuration, base_register, min_log2};
 use super::list::{Entry, Layout};
 use super::options::{Completion, Progress, SharedOptions, SharedPlatform};
 use super::reserve::{Ends, next_start, position};
@@ -82,13 +82,10 @@ impl SharedQueue {
         p: &P,
         timeout: Duration,
     ) -> Result<CleanStart, QueueError> {
-        let encode = |command: Command| command.encode(&self.caps);
-        let _ = self.issue(p, &[encode(Command::CfgiAll)?], timeout)?;
-        let el1 = encode(Command::TlbiNsnhAll)?;
-        let _ = match self.caps.has(Feature::Hyp) {
-            true => self.issue(p, &[el1, encode(Command::TlbiEl2All)?], timeout)?,
-            false => self.issue(p, &[el1], timeout)?,
-        };
+        let _ = self.issue(p, &[Command::CfgiAll.encode(&self.caps)?], timeout)?;
+        for command in after_configuration(&self.caps) {
+            let _ = self.issue(p, &[command.encode(&self.caps)?], timeout)?;
+        }
         Ok(CleanStart::assert_by_platform(self.instance))
     }
 }
