@@ -108,7 +108,7 @@ fn random_enhanced_queues_never_panic() {
             let register = [0, 0, 4, 8, 8, 8, 12, 16][(random.next() % 8) as usize];
             let at = (0x8_0000 + page * 0x1_0000 + number * 0x4000 + register) as u32;
             let value = match register {
-                0 if random.next() % 2 == 0 => 0x26_0000 | random.next() % 6,
+                0 if random.next() % 2 == 0 => 0x26_0000 | (random.next() % 6),
                 _ => random.word(),
             };
             rig.smmu.write(at, if register == 0 { Width::W64 } else { Width::W32 }, value);
