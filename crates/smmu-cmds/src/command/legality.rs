@@ -246,13 +246,15 @@ impl Judge<'_> {
         }
     }
 
-    /// The bits of a physical address or an IPA that this version has not (4.1.6).
+    /// The bits of a physical address or an IPA that this version has not (4.1.6). An SMMU whose IDR5.OAS says more than its
+    /// version has them: fields decide.
     fn address_bits(&mut self, field: &'static str, address: u64) {
-        let bits = match self.caps.minor_version {
+        let of_version = match self.caps.minor_version {
             0 => 48,
             1..=3 => 52,
             _ => return,
         };
+        let bits = self.caps.oas.bits().max(of_version);
         if address >> bits != 0 {
             self.object(Effect::MayBeIllegal, Reason::Res0 { field, value: address });
         }

@@ -347,14 +347,14 @@ const ROWS: &[Row] = &[
     (&[0x28, 0x2a, 0x58, 0x5a], |c| c.vmid_above(c.smmu.s2p), Unpredictable, "4.4"),
     // IAS: these SMMUs have no VMSAv8-32, so it is OAS (3.4).
     (&[0x2a, 0x5a], |c| c.get(64, 119) >> 12 << 12 >> c.output_bits() != 0, Unpredictable, "4.4.3.1"),
-    // Addresses of 48 bits in 3.0, of 52 to 3.3; MSIADDR only where an MSI is sent.
+    // Addresses of 48 bits in 3.0, of 52 to 3.3, if IDR5.OAS has no more; MSIADDR only where an MSI is sent.
     (
         &[0x2a, 0x5a, 0x73, 0x46],
         |c| {
             let ignored = c.get(0, 7) == 0x46 && (c.get(12, 13) != 1 || !c.smmu.msi);
-            let beyond = match c.smmu.minor {
-                0 => c.get(64 + 48, 64 + 55),
-                1..=3 => c.get(64 + 52, 64 + 55),
+            let beyond = match (c.smmu.minor, c.output_bits()) {
+                (0, ..=48) => c.get(64 + 48, 64 + 55),
+                (0..=3, ..=52) => c.get(64 + 52, 64 + 55),
                 _ => 0,
             };
             !ignored && beyond != 0
